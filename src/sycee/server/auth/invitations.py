@@ -50,17 +50,13 @@ HALF_BYTES: Final = 10  # 80 bits are 16 letters of base32; a code can be tried 
 _GROUP: Final = 4
 _IGNORED: Final = re.compile(r"[\s-]")
 
-# Kinds of invitations, by who lets the person in.
-BY_STAFF: Final = "staff"
-BY_LOGIN: Final = "login"  # the person, in a session
-BY_KEY: Final = "key"  # the person, with the private key of a duty
-
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
     """An invitation, without its code. `state`: waiting (for `from_ns`), open, used, revoked or expired.
 
-    `kind`: BY_STAFF, BY_LOGIN or BY_KEY. `origin`: of the login that it makes. `recovery`: that it follows, or 0.
+    `login`: in whose session the person got it, 0 for an invitation by staff or with a key. `recovery`: that it
+    follows, 0 for none.
     """
 
     id: int
@@ -70,9 +66,8 @@ class Invitation:
     from_ns: int
     until_ns: int
     state: str
-    kind: str
-    login: int
-    recovery: int
+    login: int = 0
+    recovery: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +127,7 @@ class Invitations:
             )
         # A first login by letter needs no waiting: there is no login that its owner could lose by it.
         from_ns = now_ns if recovery is None or is_first else max(now_ns, recovery.from_ns)
-        made = self._new(person, by, now_ns, from_ns, from_ns + hours * HOUR_NS, BY_STAFF)
+        made = _new(person, by, now_ns, from_ns, from_ns + hours * HOUR_NS)
         made = made if recovery is None else replace(made, recovery=recovery.id)
         first, second = _half(), _half()
         message = None if letter else self._message(person, second, made.until_ns)
@@ -153,13 +148,13 @@ class Invitations:
     ) -> Issued:
         """Return a code, whole, for another device of the person in whose session of `login` it is shown."""
         now_ns = read_ns(self._clock)
-        made = self._new(login.person, login.person, now_ns, now_ns, now_ns + OWN_CODE_NS, BY_LOGIN)
+        made = _new(login.person, login.person, now_ns, now_ns, now_ns + OWN_CODE_NS)
         return self._issued_whole(replace(made, login=login.id), also)
 
     def issue_to_holder(self, person: int, *, hours: int = 24) -> Issued:
-        """Return a code, whole, for a person who proved to have the private key of a duty.
+        """Return a code, whole, for a person who proved to have the private key of a duty. The person is told.
 
-        Raises UsageError if the person had a login and there is no recovery.
+        Raises UsageError if the person had a login.
         """
         now_ns = read_ns(self._clock)
         if self._people.state_of(person) != ACTIVE:
@@ -167,11 +162,11 @@ class Invitations:
         with reading(self._engine) as connection:
             if had_login(connection, person):
                 raise _has_login(person)
-        return self._issued_whole(self._new(person, person, now_ns, now_ns, now_ns + hours * HOUR_NS, BY_KEY))
+        notice = self._told.prepare(person, LOGIN_INVITED, by=person)
+        made = _new(person, person, now_ns, now_ns, now_ns + hours * HOUR_NS)
+        return self._issued_whole(made, lambda connection, _: self._told.store(connection, notice))
 
-    def _issued_whole(
-        self, made: Invitation, also: Callable[[Connection, Invitation], None] = lambda connection, made: None
-    ) -> Issued:
+    def _issued_whole(self, made: Invitation, also: Callable[[Connection, Invitation], None]) -> Issued:
         first, second = _half(), _half()
 
         def store(connection: Connection) -> None:
@@ -180,10 +175,6 @@ class Invitations:
 
         write(self._engine, store)
         return Issued(made, _shown(first), _shown(second))
-
-    def _new(self, person: int, by: int, now_ns: int, from_ns: int, until_ns: int, kind: str) -> Invitation:
-        state = OPEN if from_ns <= now_ns else WAITING
-        return Invitation(ids.new(now_ns // 10**6), person, by, now_ns, from_ns, until_ns, state, kind, 0, 0)
 
     def _message(self, person: int, second: str, until_ns: int) -> Addressed:
         """Return the message with the second half of a code. Raises UsageError if it would reach nobody."""
@@ -269,13 +260,11 @@ class Invitations:
         return found, self._origin(connection, found, now_ns)
 
     def _origin(self, connection: Connection, found: Invitation, now_ns: int) -> Origin:
-        if found.kind == BY_LOGIN:
+        if found.login:
             origin = login_origin(connection, found.person, found.login)
             if origin is None:  # the login was removed since
                 raise NotAuthenticated("")
             return origin
-        if found.kind == BY_KEY:
-            return Origin()
         return Origin(found.id, found.made_by, now_ns + self._masked_ns)
 
     def _open(self, connection: Connection, code: str) -> Invitation:
@@ -285,7 +274,7 @@ class Invitations:
         if found is None or found.state != OPEN or self._people.state_of(found.person) != ACTIVE:
             raise NotAuthenticated("")
         # The person may have made a login since: by another code, for example.
-        if found.kind != BY_LOGIN and not found.recovery and had_login(connection, found.person):
+        if not (found.login or found.recovery) and had_login(connection, found.person):
             raise NotAuthenticated("")
         return found
 
@@ -312,6 +301,11 @@ class Invitations:
         own = {each.operator for each in self._people.duties_of(by)} & operators
         chosen = [each for each in own if each is not None and operator in (None, each)]
         self._people.require(by, action, operator=min(chosen, default=-1))  # -1: nobody's, so that it is refused
+
+
+def _new(person: int, by: int, now_ns: int, from_ns: int, until_ns: int) -> Invitation:
+    state = OPEN if from_ns <= now_ns else WAITING
+    return Invitation(ids.new(now_ns // 10**6), person, by, now_ns, from_ns, until_ns, state)
 
 
 def code_digest(code: str) -> str:
@@ -347,7 +341,6 @@ def _row(made: Invitation, code: str) -> dict[str, Any]:
         "from_ns": made.from_ns,
         "until_ns": made.until_ns,
         "made_by": made.made_by,
-        "kind": made.kind,
         "login": made.login or None,
         "recovery": made.recovery or None,
     }
@@ -360,6 +353,6 @@ def _invitation(row: Row[Any], now_ns: int) -> Invitation:
     if row.used_ns is not None:
         state = "used"
     return Invitation(
-        row.id, row.person, row.made_by, row.made_ns, row.from_ns, row.until_ns, state, row.kind, row.login or 0,
+        row.id, row.person, row.made_by, row.made_ns, row.from_ns, row.until_ns, state, row.login or 0,
         row.recovery or 0,
     )  # fmt: skip

@@ -30,8 +30,8 @@ CLIENTS: Final = Table(
     Column("revoked_ns", NS),
     Column("revoked_by", Id128),
 )
-# `code`: digest of both halves of the code; it can be used once, from `from_ns` until `until_ns`. `kind`: who lets the
-# person in, see `invitations`. `login`: whose session made a code for another device. `recovery`: of `RECOVERIES`.
+# `code`: digest of both halves of the code; it can be used once, from `from_ns` until `until_ns`. `login`: in
+# whose session a code for another device was made. `recovery`: of `RECOVERIES`.
 INVITATIONS: Final = Table(
     "server_invitations",
     METADATA,
@@ -43,7 +43,6 @@ INVITATIONS: Final = Table(
     Column("used_ns", NS),
     Column("revoked_ns", NS),
     Column("revoked_by", Id128),
-    *required(Text, "kind"),
     *required(NS, "from_ns"),
     Column("login", Id128),
     Column("recovery", Id128),

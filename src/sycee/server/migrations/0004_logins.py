@@ -20,7 +20,6 @@ def upgrade() -> None:
     """Add the columns and create the tables."""
     zero = "'\\x" if op.get_bind().dialect.name == "postgresql" else "x'"
     nobody = text(f"{zero}{32 * '0'}'")
-    op.add_column("server_invitations", Column("kind", Text, nullable=False, server_default="staff"))
     op.add_column("server_invitations", Column("from_ns", NS, nullable=False, server_default="0"))
     op.add_column("server_invitations", Column("login", ID))
     op.add_column("server_invitations", Column("recovery", ID))
