@@ -377,9 +377,10 @@ class Register:
         return sealing.seal(self.keys.key_of(person), person, place, 0, text.encode("utf-8"))
 
     def open(self, person: int, place: str, sealed: bytes, *, access: Access) -> str:
-        """Return a text that `seal` sealed, after an entry in the access log."""
+        """Return a text that `seal` sealed, masked for a masked access, after an entry in the access log."""
         self.log.enter(access, [person], [place])
-        return self.open_own(person, place, sealed)
+        text = self.open_own(person, place, sealed)
+        return sealing.mask(text) if access.is_masked else text
 
     def open_own(self, person: int, place: str, sealed: bytes) -> str:
         """Return a text for its owner, or for a machine that delivers it, without an entry in the access log."""

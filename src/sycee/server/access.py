@@ -14,19 +14,18 @@ from sycee.identity.tables import MERCHANT
 from sycee.personal.access import Access, Reason
 from sycee.personal.sealing import mask
 from sycee.server.auth.caller import Caller
-from sycee.server.auth.refusals import SessionNeeded
 from sycee.server.problems import Problem, not_found
 from sycee.wallets.directory import Wallet
 
 READ_EVERYTHING = "audit"  # the action whose duties may read balances of everybody
 
 
-def own_access(caller: Caller) -> Access:
-    """Return the access of persons to their own data in a session."""
+def access_of(caller: Caller, reason: Reason, case: int = 0) -> Access:
+    """Return the access of a caller to personal data: with who invited the login, and masked for a new one."""
     if caller.session is None:
-        raise SessionNeeded
+        return Access(caller.person, reason, case)
     origin = caller.session.login.origin
-    return Access(caller.person, Reason.OWN_REQUEST, 0, origin.invitation, origin.inviter, is_masked=caller.is_masked)
+    return Access(caller.person, reason, case, origin.invitation, origin.inviter, is_masked=caller.is_masked)
 
 
 def shown_text(caller: Caller, text: str) -> str:

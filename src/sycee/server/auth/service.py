@@ -142,21 +142,24 @@ class Authentication:
     def answer(self, notice: int, session: Session, *, was_me: bool) -> int:
         """Store a person's answer to a notice. Return the number of the case that "this was not me" opens, else 0.
 
-        That answer ends all sessions, logins, codes, recoveries and programs of the person. Errors as `Told.answer`.
+        That answer ends all sessions, logins, codes, recoveries and programs of the person. Errors as `Told.confirm`.
         """
-        person = session.login.person
+        person, engine = session.login.person, self._bank.stores.engine
+        if was_me:
+            write(engine, lambda connection: self.told.confirm(connection, notice, person, session.login.id))
+            return 0
+        self.told.require(notice, person)
+        # The case first: after a crash in between the person can answer again, and the case is the same.
+        kind = self._bank.cases.rules.foreign_login
+        case = self._bank.cases.open(kind, by=person, person=person, id=notice) if kind else 0
 
         def work(connection: Connection) -> None:
-            self.told.answer(connection, notice, person, session.login.id, was_me=was_me)
-            if not was_me:
-                self.clients.forget(connection, person)
-                self.invitations.forget(connection, person, by=person)
+            self.told.deny(connection, person)
+            self.clients.forget(connection, person)
+            self.invitations.forget(connection, person, by=person)
 
-        write(self._bank.stores.engine, work)
-        if was_me:
-            return 0
-        kind = self._bank.cases.rules.foreign_login
-        return self._bank.cases.open(kind, by=person, person=person, id=notice) if kind else 0
+        write(engine, work)
+        return case
 
     def _machine(
         self, method: str, path: str, authorization: Sequence[str], proofs: Sequence[str], address: str

@@ -6,10 +6,11 @@ A notice waits until the person answers it. The answer "this was not me" ends al
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import sqlalchemy
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy import ColumnElement
+from sqlalchemy.engine import Connection, Engine, Row
 
 from sycee.core import ids
 from sycee.core.clock import Clock, read_ns
@@ -91,29 +92,41 @@ class Told:
             rows = connection.execute(query.order_by(LOGIN_NOTICES.c.id.desc()).limit(NOTICES_SHOWN_MAX)).all()
         return [LoginNotice(row.id, row.person, row.text, row.login, row.by, row.at_ns) for row in rows]
 
-    def answer(self, connection: Connection, notice: int, person: int, login: int, *, was_me: bool) -> None:
-        """Store the answer to a notice, given in a session of `login`, in the caller's transaction.
+    def require(self, notice: int, person: int) -> None:
+        """Raise NotFound unless a notice waits for an answer of this person."""
+        with reading(self._engine) as connection:
+            _row(connection, notice, person)
+
+    def confirm(self, connection: Connection, notice: int, person: int, login: int) -> None:
+        """Store the answer "this was me", given in a session of `login`, in the caller's transaction.
 
         A login does not confirm itself while the person has another one: whoever made it would hide it. Raises NotFound
-        for a notice that does not wait for this person, UsageError for a login that confirms itself.
+        as `require`, UsageError for a login that confirms itself.
         """
-        chosen = (LOGIN_NOTICES.c.id == notice) & (LOGIN_NOTICES.c.person == person)
-        row = connection.execute(
-            sqlalchemy.select(LOGIN_NOTICES).where(chosen, LOGIN_NOTICES.c.answered_ns.is_(None))
-        ).one_or_none()
-        if row is None:
-            raise NotFound("no such notice waits for you", hint="list the notices again")
-        if was_me and row.login == login and login_count(connection, person) > 1:
+        if _row(connection, notice, person).login == login and login_count(connection, person) > 1:
             raise UsageError(
                 "this login does not confirm itself", hint="log in with another passkey, and answer the notice there"
             )
+        self._answer(connection, LOGIN_NOTICES.c.id == notice, was_me=True)
+
+    def deny(self, connection: Connection, person: int) -> None:
+        """Store the answer "this was not me" to all notices that wait for a person, in the caller's transaction."""
+        waiting = (LOGIN_NOTICES.c.person == person) & LOGIN_NOTICES.c.answered_ns.is_(None)
+        self._answer(connection, waiting, was_me=False)
+
+    def _answer(self, connection: Connection, chosen: ColumnElement[bool], *, was_me: bool) -> None:
         answer = {"answered_ns": read_ns(self._clock), "was_me": int(was_me)}
-        if was_me:
-            connection.execute(LOGIN_NOTICES.update().where(chosen).values(answer))
-        else:
-            every = (LOGIN_NOTICES.c.person == person) & LOGIN_NOTICES.c.answered_ns.is_(None)
-            connection.execute(LOGIN_NOTICES.update().where(every).values(answer))
+        connection.execute(LOGIN_NOTICES.update().where(chosen).values(answer))
 
     def forget(self, connection: Connection, person: int) -> None:
         """Remove the notices of a person whose data is shredded, in the caller's transaction."""
         connection.execute(LOGIN_NOTICES.delete().where(LOGIN_NOTICES.c.person == person))
+
+
+def _row(connection: Connection, notice: int, person: int) -> Row[Any]:
+    chosen = (LOGIN_NOTICES.c.id == notice) & (LOGIN_NOTICES.c.person == person)
+    query = sqlalchemy.select(LOGIN_NOTICES).where(chosen, LOGIN_NOTICES.c.answered_ns.is_(None))
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NotFound("no such notice waits for you", hint="list the notices again")
+    return row

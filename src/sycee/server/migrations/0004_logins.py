@@ -5,6 +5,8 @@ Sessions end: earlier rows have no login. Unused codes are revoked: whoever issu
 
 from __future__ import annotations
 
+from hashlib import sha256
+
 from alembic import op
 from sqlalchemy import BigInteger, Column, Integer, LargeBinary, String, Text, text
 
@@ -74,6 +76,7 @@ def upgrade() -> None:
         Column("near", ID),
         Column("near_by", Text),
     )
+    _known_logins()
     op.create_table(
         "server_staff_places",
         Column("place", DIGEST, primary_key=True),
@@ -91,3 +94,22 @@ def upgrade() -> None:
         Column("answered_ns", NS),
         Column("was_me", Integer),
     )
+
+
+def _known_logins() -> None:
+    """Store a first use of each login that exists, without its place: who has a login is not invited again."""
+    connection = op.get_bind()
+    passkeys = connection.execute(text("SELECT * FROM server_passkeys"))
+    links = connection.execute(text("SELECT * FROM server_oidc_links"))
+    names = [
+        *((bytes(row.credential), "passkey", row) for row in passkeys),
+        *((f"{row.issuer}\0{row.subject}".encode(), "oidc", row) for row in links),
+    ]
+    insert = text(
+        "INSERT INTO server_first_uses (login, person, method, invitation, inviter, at_ns, address, device) "
+        "VALUES (:login, :person, :method, :invitation, :inviter, :at_ns, '', '')"
+    )
+    for name, method, row in names:
+        values = {"login": sha256(name).digest()[:16], "person": row.person, "method": method}
+        values |= {"invitation": row.invitation, "inviter": row.inviter, "at_ns": row.made_ns}
+        connection.execute(insert, values)

@@ -17,7 +17,7 @@ from sycee.core.errors import UsageError
 from sycee.core.records.proposal_format import Proposal
 from sycee.core.timestamps import utc_text
 from sycee.identity.duties import Duty
-from sycee.personal.access import READ, Access, Reason
+from sycee.personal.access import READ, Reason
 from sycee.server import access, paging
 from sycee.server.auth.caller import Caller
 from sycee.server.operations import SIGNED_IN, operation
@@ -243,7 +243,7 @@ async def read_case_texts(
 
     def work(bank: Bank) -> dict[str, Any]:
         found = _found(bank, caller, case)
-        reader = Access(caller.person, reason, found.number)
+        reader = access.access_of(caller, reason, found.number)
         return {
             "rows": [
                 {"number": each.number, "text": bank.cases.text_of(found.number, each, access=reader)}

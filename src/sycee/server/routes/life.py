@@ -15,7 +15,7 @@ from sycee.core.timestamps import utc_text
 from sycee.life.actions import GUARD, LIFT_ORDER, RECOVER
 from sycee.life.rules import LifeEventKind
 from sycee.life.service import COURT_ORDER, DECEASED, DORMANT
-from sycee.personal.access import Access, Reason
+from sycee.personal.access import Reason
 from sycee.server import access, paging
 from sycee.server.operations import OWN, operation
 from sycee.server.problems import not_found
@@ -157,7 +157,7 @@ async def recover(wallet: PathId, body: RecoveryBody, caller: TheCaller, runtime
             account,
             PublicKey.parse(body.key),
             bytes.fromhex(body.proof),
-            evidence=Access(caller.person, Reason.RECOVERY, body.case),
+            evidence=access.access_of(caller, Reason.RECOVERY, body.case),
             signers=signatures.person(caller.person),
             id=body.number,
         )
@@ -198,7 +198,7 @@ async def record_death(person: PathId, body: DeathBody, caller: TheCaller, runti
         done = bank.life.deceased(
             number(person),
             operator=body.operator,
-            evidence=Access(caller.person, Reason.DECEASED, body.case),
+            evidence=access.access_of(caller, Reason.DECEASED, body.case),
             signers=signatures.person(number(body.signer) if body.signer else caller.person),
             id=body.number,
         )
@@ -275,7 +275,7 @@ async def record_court_order(wallet: PathId, body: CaseBody, caller: TheCaller, 
 
     def work(bank: Bank, signatures: Signatures) -> dict[str, Any]:
         account = access.staff_wallet(bank, caller, number(wallet), or_officer=True).account
-        evidence = Access(caller.person, Reason.COURT_ORDER, body.case)
+        evidence = access.access_of(caller, Reason.COURT_ORDER, body.case)
         signers = signatures.person(caller.person)
         bank.life.court_order(account, evidence=evidence, signers=signers, id=body.number)
         return {"id": body.id, "accounts": [wallet], "until": None}

@@ -255,7 +255,7 @@ async def read_own_data(caller: TheCaller, runtime: TheRuntime, fields: Fields) 
 
     The entry names who invited the login. A new login that staff invited reads masked texts for some hours.
     """
-    reader = access.own_access(caller)
+    reader = access.access_of(caller, Reason.OWN_REQUEST)
     return await runtime.run(_read, runtime.bank, caller.person, fields, reader)
 
 
@@ -273,7 +273,7 @@ async def read_person(
 
     def work(bank: Bank) -> dict[str, Any]:
         _require_served(bank, caller, number(person))
-        return _read(bank, number(person), fields, Access(caller.person, reason, case))
+        return _read(bank, number(person), fields, access.access_of(caller, reason, case))
 
     return await runtime.call(work)
 
@@ -286,7 +286,7 @@ async def find_persons(body: SearchBody, caller: TheCaller, runtime: TheRuntime)
     """Return ids of persons after an entry in the access log; of clerks and operators, own customers only."""
 
     def work(bank: Bank) -> dict[str, Any]:
-        reader = Access(caller.person, body.reason, body.case)
+        reader = access.access_of(caller, body.reason, body.case)
         found = bank.personal.find(KINDS[body.by], body.text, access=reader)
         return {"persons": [ids.format(each) for each in found if _is_served(bank, caller, each)]}
 

@@ -13,13 +13,14 @@ from pydantic import Field
 
 from sycee.bank.bank import Bank
 from sycee.core.timestamps import exact_text
-from sycee.personal.access import READ, Access, Reason
+from sycee.personal.access import READ, Reason
 from sycee.programmes.registration_entering import REGISTER, Receipt
 from sycee.programmes.registration_lists import Entry
 from sycee.programmes.registration_removals import EXCLUSIONS
 from sycee.programmes.registration_results import Looked
 from sycee.programmes.registration_rows import CELL_CHARACTERS_MAX, COLUMNS
 from sycee.server import paging
+from sycee.server.access import access_of, shown_text
 from sycee.server.operations import operation
 from sycee.server.routes.common import (
     REPEATED,
@@ -408,9 +409,10 @@ async def read_receipt(
     """Return document, phone and salt of an entry, after an entry in the access log."""
 
     def work(bank: Bank) -> dict[str, Any]:
-        access = Access(caller.person, body.reason, body.case)
+        access = access_of(caller, body.reason, body.case)
         with hidden("entry"):
-            return _receipt(bank.registration_results.receipt(name, occurrence, entry, access=access))
+            made = _receipt(bank.registration_results.receipt(name, occurrence, entry, access=access))
+        return made | {each: shown_text(caller, made[each]) for each in ("document", "phone")}
 
     return await runtime.call(work)
 
@@ -425,7 +427,7 @@ async def look_up_entries(
     """Return state, reason, rank, ticket and packet of entries, after an entry in the access log."""
 
     def work(bank: Bank) -> dict[str, Any]:
-        access = Access(caller.person, body.reason, body.case)
+        access = access_of(caller, body.reason, body.case)
         with hidden("entry"):
             found = bank.registration_results.lookup(
                 name, occurrence, access=access, entry=body.entry, document=body.document, phone=body.phone
