@@ -52,8 +52,15 @@ def test_an_upgrade_ends_codes_that_staff_read_whole(where: str, tmp_path: Path)
                        until_ns=9, made_by=id["north"], used_ns=used_ns)  # fmt: skip
             insert(connection, "server_passkeys", credential=b"c", person=id["leo"], public_key=b"k", sign_count=0,
                    invitation=id["used"], made_ns=3)  # fmt: skip
-            insert(connection, "server_sessions", **{"token": "t"}, person=id["leo"], method="passkey", made_ns=3, used_ns=3,
-                   until_ns=9)  # fmt: skip
+            session = {
+                "token": "t",
+                "person": id["leo"],
+                "method": "passkey",
+                "made_ns": 3,
+                "used_ns": 3,
+                "until_ns": 9,
+            }
+            insert(connection, "server_sessions", **session)
 
         write(engine, fill)
         upgrade(engine, SCHEMA)
