@@ -273,3 +273,20 @@ def guardian(
     with connected(login) as bank:
         propose(bank, api.propose_guardian(id, guardian, until_ns=until_ns, id=number_of(id_)))
     return 0
+
+
+@person.command
+def notices(
+    *, login: Login,
+    again: Annotated[str, Parameter(help="Id of a dead letter that waits again.")] = "",
+    json_: AsJson = False, id_: ActionId = "",
+) -> int:  # fmt: skip
+    """List the notices that were not delivered, without phones, or have a dead letter sent again."""
+    with connected(login) as bank:
+        if again:
+            perform(bank, api.send_message_again(again, id=number_of(id_)))
+            show("the notice waits again")
+            return 0
+        columns = ("message", "person", "text", "at", "state", "attempts", "reason")
+        show_rows(bank, "notices", api.undelivered_messages(), columns, as_json=json_)
+    return 0

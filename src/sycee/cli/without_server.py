@@ -42,7 +42,6 @@ REASONS: Final[Mapping[str, str]] = {
     "key list": SECRETS,
     "key rotate-master": SECRETS,
     "person verify": SECRETS,
-    "person notices": SECRETS,
     "wallet codes": SECRETS,
     "clearing": HOUSE,
     "demo": LISTENS,

@@ -111,6 +111,7 @@ from sycee.client.operations.persons import (
     release_data,
     shred_person,
 )
+from sycee.client.operations.phone_messages import send_message_again, undelivered_messages
 from sycee.client.operations.programmes import (
     allot_cohort,
     bring_beacon,
@@ -468,6 +469,7 @@ __all__ = [
     "revoke_invitation",
     "revoke_key",
     "screen_entries",
+    "send_message_again",
     "session",
     "set_key",
     "shops",
@@ -484,6 +486,7 @@ __all__ = [
     "sweep",
     "sweeps",
     "try_programme",
+    "undelivered_messages",
     "unlink_bank",
     "untested_outlets",
     "void_hold",

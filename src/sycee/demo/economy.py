@@ -13,7 +13,7 @@ from sycee.core.keys import SigningKey
 from sycee.core.records.proposal_format import Proposal
 from sycee.core.records.signed_messages import proof_message
 from sycee.core.worker_thread import processors
-from sycee.demo.folder import Demo, Role, Shop, Wallet
+from sycee.demo.folder import OUTBOX, Demo, Role, Shop, Wallet
 from sycee.demo.people import CITIZENS, FUNDED, OPERATORS, OWN_KEYS, SHOPS, STAFF, People
 from sycee.identity.duties import Duty
 from sycee.identity.institutions import PASSED, SettlementAccount
@@ -34,6 +34,8 @@ _SETTINGS: Final = {
     "compliance": "false",
     "phone_prefix": "+86",
     "http_notice": NOTICE,
+    "demo": "true",
+    "message_folder": f"../{OUTBOX}",
     "http_log": "failures",
 }
 

@@ -4,6 +4,7 @@ demo/
   bank/             the data folder of the bank
   keys/             synthetic private keys of everybody, and wallets.json for `sycee load`
   demo.json         roles, shops, wallets; no secret
+  outbox/           messages to phones, one file each: codes, and second halves of codes for logins
   master.key, people-backup/
 """
 
@@ -19,6 +20,7 @@ from sycee.core.input_files import read_bytes
 from sycee.core.output_files import write_file
 
 FILE: Final = "demo.json"
+OUTBOX: Final = "outbox"
 FORMAT: Final = "sycee.demo.v1"
 BYTES_MAX: Final = 1 << 20
 

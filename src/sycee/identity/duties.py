@@ -323,6 +323,8 @@ _RULES: Final = (
         "log.delay", "hide an entry of the access log from the person until a day",
         (_D.PRIVACY, _D.OFFICER), (_D.PRIVACY, _D.OFFICER),
     ),
+    _rule("message.deliver", "see which messages to phones were not delivered, and have one sent again",
+        (_D.OFFICER, _D.PRIVACY)),
     # events of a life
     _rule("life.phone-lost", "give a lost wallet a new key", (_D.OPERATOR,), own=True, ledger=OPERATOR),
     _rule("life.guardian", "let a guardian act for a ward", (_D.OPERATOR, _D.CASEWORKER), (_D.COMPLIANCE, _D.OFFICER)),

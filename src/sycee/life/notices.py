@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection, Engine
 from sycee.core import ids
 from sycee.core.clock import Clock, RealClock, read_ns
 from sycee.core.errors import NotFound, UsageError
-from sycee.database.transactions import reading, write
+from sycee.database.transactions import Also, nothing_else, reading, write
 from sycee.life.tables import DEAD, EXPIRED, OUTBOX, SENT, WAITING
 
 # Codes of texts. The delivery service has their wording in each language.
@@ -25,7 +25,7 @@ LOGIN_RECOVERY: Final = "LOGIN_RECOVERY"
 PROGRAM_REGISTERED: Final = "PROGRAM_REGISTERED"
 
 WITH_SECRET: Final = frozenset({LOGIN_CODE})
-SHOWN_MAX: Final = 1_000  # messages of one list, newest first
+DELIVER: Final = "message.deliver"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +117,11 @@ class Outbox:
         due = (OUTBOX.c.state == WAITING) & (OUTBOX.c.retry_ns <= read_ns(self.machine))
         return next(iter(self._select(due, OUTBOX.c.until_ns == 0, OUTBOX.c.id, most=1)), None)
 
-    def undelivered(self) -> list[Notice]:
-        """Return the newest messages that wait, are dead letters or have expired, up to `SHOWN_MAX`, oldest first."""
+    def undelivered(self, *, after: int = 0, most: int | None = None) -> list[Notice]:
+        """Return the messages that wait, are dead letters or have expired, oldest first; `most` after an id."""
         self.expire()
-        found = self._select(OUTBOX.c.state.in_((WAITING, DEAD, EXPIRED)), OUTBOX.c.id.desc(), most=SHOWN_MAX)
-        return found[::-1]
+        chosen = OUTBOX.c.state.in_((WAITING, DEAD, EXPIRED)) & (OUTBOX.c.id > after)
+        return self._select(chosen, OUTBOX.c.id, most=most)
 
     # --- delivery ---
 
@@ -152,8 +152,11 @@ class Outbox:
         now = OUTBOX.update().where(OUTBOX.c.state == WAITING, OUTBOX.c.retry_ns > 0).values(retry_ns=0)
         write(self._engine, lambda connection: connection.execute(now))
 
-    def again(self, id: int) -> None:
-        """Have a dead letter sent again. Raises NotFound without one; UsageError for a message that had a secret."""
+    def again(self, id: int, *, also: Also = nothing_else) -> None:
+        """Have a dead letter sent again. `also` writes in the same transaction.
+
+        Raises NotFound without such a message; UsageError if it had a secret, was sent or has expired.
+        """
 
         def work(connection: Connection) -> None:
             query = sqlalchemy.select(OUTBOX.c.state, OUTBOX.c.text).where(OUTBOX.c.id == id)
@@ -166,12 +169,11 @@ class Outbox:
                     f"message {name} had a secret, which is removed when a message is given up",
                     hint="invite the person again: a new code has a new message",
                 )
-            if row.state == WAITING:
-                return
-            if row.state != DEAD:
+            if row.state not in (DEAD, WAITING):
                 raise UsageError(f"message {name} is {row.state}, not dead", hint="only dead letters are sent again")
             values = {"state": WAITING, "attempts": 0, "retry_ns": 0}
-            connection.execute(OUTBOX.update().where(OUTBOX.c.id == id).values(values))
+            connection.execute(OUTBOX.update().where(OUTBOX.c.id == id, OUTBOX.c.state == DEAD).values(values))
+            also(connection)
 
         write(self._engine, work)
 

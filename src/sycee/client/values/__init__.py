@@ -43,6 +43,7 @@ from sycee.client.values.office import (
     Proposed,
     ReserveRule,
     SignedProposal,
+    UndeliveredMessage,
     Webhook,
 )
 from sycee.client.values.payments import (
@@ -238,6 +239,7 @@ __all__ = [
     "SweepState",
     "Till",
     "TillDay",
+    "UndeliveredMessage",
     "UntestedOutlet",
     "Voucher",
     "VoucherBatch",

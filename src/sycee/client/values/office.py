@@ -380,3 +380,21 @@ class Backup:
     frame: int | None
     state_digest: str | None
     supply_minor: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class UndeliveredMessage:
+    """A message to a person's phone that waits, is a dead letter ("dead"), or expired. `reason`: of the last failure.
+
+    `until`: the end after which it is not sent; `retry_at`: of the next attempt.
+    """
+
+    message: str
+    person: str
+    text: str
+    state: str
+    attempts: int
+    reason: str
+    at: str
+    until: str | None
+    retry_at: str | None
