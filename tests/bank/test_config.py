@@ -123,3 +123,45 @@ def test_every_setting_is_documented() -> None:
     text = (root / "docs" / "reference" / "data-folder.md").read_text(encoding="utf-8")
     rows = [line.split("|")[1].strip().strip("`") for line in text.splitlines() if line.startswith("| `")]
     assert rows == list(SETTINGS)
+
+
+@pytest.mark.parametrize(
+    ("lines", "problem"),
+    [
+        (
+            'message_program = "a"\nmessage_gateway = "https://b.example/c"',
+            "message_program and message_gateway are set",
+        ),
+        ('rehearsal = true\nmessage_program = "a"\nmessage_folder = "b"', "message_program and message_folder are set"),
+        ('message_folder = "out"', "only a rehearsal or a demo"),
+        ('message_gateway = "ftp://a.example"', "is not an address such as"),
+        ('message_gateway = "https://user:secret@a.example/"', "is not an address such as"),
+        ('message_gateway = "https://a.example/#x"', "is not an address such as"),
+    ],
+)
+def test_messages_are_delivered_in_one_way_and_into_a_folder_only_for_invented_people(
+    folder: DataFolder, lines: str, problem: str
+) -> None:
+    folder.settings.write_text(f"{TEXT}{lines}\n")
+    with pytest.raises(UsageError, match=problem):
+        Config.load(folder, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("lines", "delivery"),
+    [
+        ("", None),
+        ('message_program = "a"', "message_program"),
+        ('message_gateway = "http://127.0.0.1:9/x?y=1"', "message_gateway"),
+        ('rehearsal = true\nmessage_folder = "out"', "message_folder"),
+        ('demo = true\nmessage_folder = "out"', "message_folder"),
+    ],
+)
+def test_the_setting_of_the_delivery_is_named(folder: DataFolder, lines: str, delivery: str | None) -> None:
+    folder.settings.write_text(f"{TEXT}{lines}\n")
+    assert Config.load(folder, {}, {}).delivery == delivery
+
+
+def test_an_option_makes_no_bank_a_demo(folder: DataFolder) -> None:
+    with pytest.raises(UsageError, match="only a rehearsal or a demo"):
+        Config.load(folder, {"demo": "true", "message_folder": "out"}, {"SYCEE_DEMO": "true"})

@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partialmethod
 from pathlib import Path
 from statistics import median
 
@@ -18,9 +17,9 @@ from tests.wallets import world
 from tests.wallets.codes import taken
 from tests.wallets.world import LEO, LEO_KEY, MIA, MIA_KEY, NED, Town
 
+from sycee.bank import phone_messages
 from sycee.bank.bank import Bank
-from sycee.bank.phone_messages import Messenger
-from sycee.core import ids
+from sycee.core import ids, retries
 from sycee.database.transactions import reading, write
 from sycee.server.auth.settings import AuthSettings, RateLimit
 from sycee.wallets.aliases import CODES_TO_PHONE_MAX, LOOKUPS_MAX, Code
@@ -214,7 +213,8 @@ def _few_lookups(of):
 
 
 def test_a_running_server_passes_codes_to_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Messenger, "__init__", partialmethod(Messenger.__init__, every_s=0.05))
+    monkeypatch.setattr(phone_messages, "EVERY_S", 0.05)
+    monkeypatch.setattr(retries, "RETRY_S", (0.05,) * 99)
     folder, program = tmp_path / "town", tmp_path / "send.sh"
     program.write_text(f"#!/bin/sh\ntest -e {tmp_path}/up || exit 1\ncat >> {tmp_path}/sent.json\n")
     program.chmod(0o700)

@@ -10,7 +10,7 @@ import json
 import stat
 import subprocess
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
@@ -20,7 +20,7 @@ from sycee.core import ids
 from sycee.core.clock import read_ns
 from sycee.core.errors import SyceeError, UnavailableError, UsageError
 from sycee.core.output_files import sync_folder
-from sycee.core.retries import RETRY_S, Answer, next_ns
+from sycee.core.retries import Answer, next_ns
 from sycee.core.secret_files import write_secret
 
 EVERY_S: Final = 5.0  # a code is valid for ten minutes
@@ -128,8 +128,8 @@ class Delivery:
     are counted by this object alone: they are valid for ten minutes.
     """
 
-    def __init__(self, bank: Bank, way: Way, *, retry_s: Sequence[float] = RETRY_S) -> None:
-        self._bank, self._way, self._retry_s = bank, way, retry_s
+    def __init__(self, bank: Bank, way: Way) -> None:
+        self._bank, self._way = bank, way
         self._codes: dict[int, tuple[int, int]] = {}  # failures and time of the next attempt, by challenge
 
     def run(self, ended: Callable[[], bool] = lambda: False) -> Delivered:
@@ -199,7 +199,7 @@ class Delivery:
         return answer
 
     def _retry_ns(self, failures: int, answer: Answer) -> int | None:
-        return None if answer.is_gone else next_ns(self._now_ns(), failures, answer, self._retry_s)
+        return None if answer.is_gone else next_ns(self._now_ns(), failures, answer)
 
     def _now_ns(self) -> int:
         return read_ns(self._bank.life.outbox.machine)
@@ -208,9 +208,8 @@ class Delivery:
 class Messenger:
     """A thread that delivers the messages of an open bank while a server has the bank open."""
 
-    def __init__(self, bank: Bank, way: Way, *, every_s: float = EVERY_S, retry_s: Sequence[float] = RETRY_S) -> None:
-        self._way, self._every_s = way, every_s
-        self._delivery = Delivery(bank, way, retry_s=retry_s)
+    def __init__(self, bank: Bank, way: Way) -> None:
+        self._way, self._delivery = way, Delivery(bank, way)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="sycee-messages", daemon=True)
 
@@ -226,7 +225,7 @@ class Messenger:
         self._way.close()
 
     def _loop(self) -> None:
-        while not self._ended.wait(self._every_s):
+        while not self._ended.wait(EVERY_S):
             try:
                 self._delivery.run(self._ended.is_set)
             except SyceeError:  # of the database: the rest waits for the next round

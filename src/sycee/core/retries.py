@@ -33,8 +33,12 @@ class Answer:
         return self.status == 410
 
 
-def next_ns(now_ns: int, failures: int, answer: Answer, retry_s: Sequence[float] = RETRY_S) -> int | None:
-    """Return the time of the attempt after `failures` failed ones, 1 or more; None after the last one."""
+def next_ns(now_ns: int, failures: int, answer: Answer, retry_s: Sequence[float] | None = None) -> int | None:
+    """Return the time of the attempt after `failures` failed ones, 1 or more; None after the last one.
+
+    `retry_s`: the delays, RETRY_S by default.
+    """
+    retry_s = RETRY_S if retry_s is None else retry_s
     if failures > len(retry_s):
         return None
     delay_s = retry_s[failures - 1] * random.uniform(1 - JITTER, 1 + JITTER)
