@@ -11,7 +11,7 @@ import pytest
 from tests.bank.world import DAY_NS, START_NS
 from tests.client.world import ANNS, BOBS, PROGRAM, Place, appointed, place, program
 from tests.wallets import world
-from tests.wallets.codes import taken
+from tests.wallets.codes import dead_letter, taken
 from tests.wallets.world import ANN, LEO_KEY, NORTH, Town
 
 from sycee import cli
@@ -462,6 +462,10 @@ def test_officers_appoint_and_dismiss(town: Place, tmp_path: Path, capsys: pytes
     north = ["--person", ids.format(town.town.north), "--key", str(tmp_path / "ann.pem")]
     registered = done("client", "register", "figures of the north", *north, *program).split()[1]
     assert re.search(f"{registered} +figures of the north", done("client", "list"))
+    letter = ids.format(dead_letter(town.town.bank, town.town.holder(town.town.leo)))
+    assert re.search(f"{letter} .*LOGIN_CREATED .*dead", done("person", "notices"))
+    assert done("person", "notices", "--again", letter) == "the notice waits again\n"
+    assert re.search(f"{letter} .*LOGIN_CREATED .*waiting", done("person", "notices"))
 
 
 def test_a_desk_opens_and_closes_outlets_and_tills(

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import pytest
 from tests.bank.world import DAY_NS, SECOND_NS, START_NS
 from tests.client.world import DEADLINE_S, Lying, Place, appointed, place, program
 from tests.wallets import world
-from tests.wallets.codes import taken
+from tests.wallets.codes import dead_letter, taken
 from tests.wallets.world import DESK, LEO_KEY, Town
 
 from sycee.client import (
@@ -399,6 +399,19 @@ def test_persons_read_their_own_data_and_duties(street: Street, leo: Client) -> 
         leo.do(api.ward_access_log(street.place.town.holder(street.place.town.mia)))
     with street.place.client(street.audrey) as audrey:
         assert person in {each.person for each in audrey.do(api.duties())}
+
+
+def test_a_dead_letter_is_sent_again_and_shown_without_its_phone(street: Street, ann: Client) -> None:
+    town = street.place.town
+    letter = ids.format(dead_letter(town.bank, town.holder(town.leo)))
+    shown = list(ann.rows(api.undelivered_messages()))[-1]
+    assert (shown.message, shown.person, shown.text) == (letter, ids.format(town.holder(town.leo)), "LOGIN_CREATED")
+    assert (shown.state, shown.attempts, shown.reason, shown.retry_at) == ("dead", 1, "status 500", None)
+    assert not {"phone", "channel", "secret"} & {each.name for each in fields(shown)}
+    assert again(ann, api.send_message_again(letter)) == letter
+    assert list(ann.rows(api.undelivered_messages()))[-1].state == "waiting"
+    with pytest.raises(NotFound):
+        ann.do(api.send_message_again(5))
 
 
 def test_programs_and_logins_are_ended(street: Street, desk: Client) -> None:

@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import socket
+import stat
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -111,6 +112,8 @@ def test_a_demo_serves_stops_and_starts_again(tmp_path: Path) -> None:
     assert SigningKey.load(folder / "keys" / demo.role("ann").key).public == people.key("ann").public
     with Bank.open(folder / "bank", schemas=(SCHEMA,)) as bank:
         assert bank.check() == []
+        assert bank.delivers_messages
+        assert stat.S_IMODE((folder / "outbox").stat().st_mode) == 0o700
         assert bank.config.text("signature_workers") == ("1" if processors() > 1 else "0")
         (proposal,) = bank.proposals.list("open")
         assert proposal.proposal.action == "mint"

@@ -234,6 +234,26 @@ def test_the_pack_of_a_day_proves_the_newest_entry(call: Call, place: Path) -> N
     assert "signature does not belong to its content" in err
 
 
+def check_deliver(call: Call, place: Path) -> None:
+    code, _, err = call("notices", "--deliver")
+    assert (code, "no setting says how messages are delivered" in err) == (2, True)
+    with (place / "bank" / "sycee.toml").open("a") as settings:
+        settings.write('message_folder = "../outbox"\n')
+    assert call("notices", "--deliver")[:2] == (0, "0 messages sent\n")
+    assert call("block", W, "--kind", "dormant", "--key", "north.pem")[0] == 0
+    assert call("notices", "--deliver")[:2] == (0, "1 message sent\n")
+    (file,) = (place / "outbox").iterdir()
+    assert json.loads(file.read_text())["text"] == "WALLET_BLOCKED"
+    assert call("unblock", W, "--kind", "dormant", "--key", "north.pem")[0] == 0
+    for words, said in (
+        (("--again", file.stem), "is sent, not dead"),
+        (("--again", W), "there is no message"),
+        (("--again", W, "--deliver"), "are three calls"),
+    ):
+        code, _, err = call("notices", *words)
+        assert (code, said in err) == (2, True)
+
+
 def test_a_dormant_wallet_is_blocked_and_unblocked(call: Call, place: Path) -> None:
     assert call("block", W, "--kind", "dormant", "--key", "north.pem")[:2] == (0, f"wallet {W} is blocked: dormant\n")
     code, _, err = call("unblock", W, "--kind", "court-order", "--key", "ann.pem")
@@ -254,6 +274,7 @@ def test_a_dormant_wallet_is_blocked_and_unblocked(call: Call, place: Path) -> N
     assert sent == {"notice": notice["notice"], "phone": "+8613800138000", "text": "WALLET_BLOCKED"}
     assert as_json(call("notices", "--json")) == {"notices": []}
     assert call("notices", "--send", "nowhere.sh")[:2] == (0, "0 notices sent\n")
+    check_deliver(call, place)
     for command, words, message in (
         ("block", ("--kind", "court-order", "--case", "7"), "case 7 is not open"),
         ("block", ("--kind", "sleep"), "is not a kind of block"),

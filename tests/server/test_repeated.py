@@ -17,7 +17,7 @@ from tests.bank.killing import check_kills
 from tests.server.office import LEO_KEY, MIA_KEY, Office, office
 from tests.server.world import new_id, sent_after_a_crash, signed_message
 from tests.wallets import world
-from tests.wallets.codes import taken
+from tests.wallets.codes import dead_letter, taken
 from tests.wallets.world import LEO, MIA
 
 from sycee.bank.bank import Bank
@@ -109,6 +109,12 @@ def test_a_mandate_ends_once(made: Office) -> None:
     assert signed_message(made.of("citizen"), f"/v1/wallets/{leo}/mandate", granted, LEO_KEY).status_code == 201
     assert made.repeated("citizen", f"wallets/{leo}/mandate/end")["wallet"] == leo
     assert made.post("citizen", f"wallets/{leo}/mandate/end").status_code == 400
+
+
+def test_a_dead_letter_waits_again_once(made: Office) -> None:
+    letter = ids.format(dead_letter(made.bank, made.person("citizen")))
+    assert made.repeated("privacy", f"messages/undelivered/{letter}/again") == {"message": letter}
+    assert [each.state for each in made.bank.life.outbox.undelivered()] == ["waiting"]
 
 
 def test_an_alias_ends_once(made: Office) -> None:

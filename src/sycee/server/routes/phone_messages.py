@@ -13,7 +13,7 @@ from sycee.core.timestamps import exact_text
 from sycee.life.notices import DELIVER, Notice
 from sycee.server import paging
 from sycee.server.operations import operation
-from sycee.server.routes.common import REPEATED, Moment, Next, PathId, TheCaller, TheRuntime, number
+from sycee.server.routes.common import REPEATED, Moment, Next, PathId, TheCaller, TheRuntime, hidden, number
 from sycee.server.signing import ActionBody, Body, Id, Signatures
 
 router = APIRouter(prefix="/v1/messages", tags=["messages"])
@@ -71,7 +71,8 @@ async def send_message_again(message: PathId, body: ActionBody, caller: TheCalle
 
     def work(bank: Bank, request: Signatures) -> dict[str, Any]:
         answer = {"message": message}
-        bank.life.outbox.again(number(message), also=request.answered(answer))
+        with hidden("message"):
+            bank.life.outbox.again(number(message), also=request.answered(answer))
         return answer
 
     return await runtime.perform("send_message_again", caller.person, body, work, place={"message": message})
