@@ -11,6 +11,7 @@ import stat
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
@@ -226,7 +227,5 @@ class Messenger:
 
     def _loop(self) -> None:
         while not self._ended.wait(EVERY_S):
-            try:
+            with suppress(Exception):  # of the database, or a defect: the rest waits for the next round
                 self._delivery.run(self._ended.is_set)
-            except SyceeError:  # of the database: the rest waits for the next round
-                continue
