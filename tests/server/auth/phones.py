@@ -1,12 +1,15 @@
-"""Phones of persons in a world without a register of persons: what arrived at each, as codes and secrets."""
+"""What arrives at the phones of persons: at once in a world without a register of persons, or in a bank's folder."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 
 from sqlalchemy.engine import Connection
 from tests.identity.world import World
 
+from sycee.bank.bank import Bank
+from sycee.bank.phone_messages import Delivery, OutboxFolder
 from sycee.core.clock import Clock
 from sycee.identity.people import People
 from sycee.life.notices import Addressed
@@ -45,3 +48,11 @@ def told(bank: World, clock: Clock, phones: Phones | None = None) -> Told:
 def places(bank: World, people: People, clock: Clock) -> Places:
     """Places of logins under a fixed key."""
     return Places(bank.engine, people, clock, HASH_KEY)
+
+
+def newest_secret(bank: Bank) -> str:
+    """The newest secret that was delivered to the folder of a bank: the second half of a code."""
+    folder = bank.config.path("message_folder")
+    Delivery(bank, OutboxFolder(folder)).notices()
+    messages = [json.loads(each.read_text()) for each in sorted(folder.glob("*.json"))]
+    return str([each["secret"] for each in messages if "secret" in each][-1])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,10 @@ import sqlalchemy
 from tests.bank import world
 from tests.server.auth.authenticator import Authenticator
 from tests.server.auth.parties import Machine, new_key, public_of
+from tests.server.auth.phones import newest_secret
 from tests.server.world import served
 
 from sycee.bank.bank import Bank
-from sycee.bank.phone_messages import Delivery, OutboxFolder
 from sycee.core import ids
 from sycee.core.clock import RealClock, SimulatedClock
 from sycee.database.tables import REQUESTS
@@ -82,14 +81,6 @@ def with_phone(bank: Bank, person: int) -> None:
         bank.personal.store_many(connection, prepared)
 
     write(bank.stores.engine, work)
-
-
-def secret_for(place: Served) -> str:
-    """The newest secret that was delivered: the second half of a code."""
-    folder = place.bank.config.path("message_folder")
-    Delivery(place.bank, OutboxFolder(folder)).notices()
-    messages = [json.loads(each.read_text()) for each in sorted(folder.glob("*.json"))]
-    return str([each["secret"] for each in messages if "secret" in each][-1])
 
 
 def client(place: Served, sender: str) -> httpx.Client:
@@ -386,7 +377,7 @@ def test_invitations_over_http(prepared: Prepared) -> None:
         body = {"id": ids.format(ids.new(RealClock().now_ns() // 10**6)), "person": customer}
         made = officer.send("POST", "/v1/invitations", body)
         assert made.status_code == 201
-        half, secret = made.json()["first_half"], secret_for(place)
+        half, secret = made.json()["first_half"], newest_secret(place.bank)
         code = f"{half}-{secret}"
         again = officer.send("POST", "/v1/invitations", body)
         assert (again.status_code, "first_half" in again.json()) == (200, False)
