@@ -46,7 +46,8 @@ WAITING: Final = "waiting"
 HOUR_NS: Final = 60 * MINUTE_NS
 HOURS_MAX: Final = 24 * 14
 OWN_CODE_NS: Final = 10 * MINUTE_NS  # of a code for another device of the person, who is at both devices
-HALF_BYTES: Final = 10  # 80 bits are 16 letters of base32; a code can be tried over the network only
+HALF_BYTES: Final = 10  # a code can be tried over the network only
+HALF_LETTERS: Final = HALF_BYTES * 8 // 5  # of base32, in groups
 _GROUP: Final = 4
 _IGNORED: Final = re.compile(r"[\s-]")
 

@@ -108,6 +108,10 @@ class Authentication:
             session: Session = await run(self.sessions.find, token, visitor)
         except NotAuthenticated as error:
             raise NotAuthenticated("", cookie=self.sessions.ended_cookie()) from error
+        return self.caller_in(session, address)
+
+    def caller_in(self, session: Session, address: str) -> Caller:
+        """Return the person who sends a request in a session."""
         is_masked = read_ns(self._clock) < session.login.origin.masked_until_ns
         return Caller(
             CallerKind.PERSON, address, session.login.person, scopes=frozenset(SCOPES), session=session,
