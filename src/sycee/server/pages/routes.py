@@ -1,4 +1,7 @@
-"""The pages `/`, `/supply` and `/login`, and the files that they load."""
+"""The pages `/`, `/supply` and `/login`, and the files that they load.
+
+After a login a browser loads `/login/done`, which leads to `/login` while notices wait for an answer, else to `/`.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from fastapi import FastAPI, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from sycee.core import ids
 from sycee.core.timestamps import utc_text
 from sycee.issuance.supply_page import Supply
+from sycee.server.auth.caller import Caller
+from sycee.server.auth.dependencies import visitor_of
+from sycee.server.auth.invitations import HALF_LETTERS
+from sycee.server.auth.passkeys import NAME_CHARACTERS_MAX
 from sycee.server.auth.refusals import NotAuthenticated
 from sycee.server.auth.service import Authentication
+from sycee.server.pages.own_login import bank_of, masked_name, own_login
 from sycee.server.runtime import Runtime
 
 FOLDER: Final = Path(__file__).parent
@@ -33,6 +41,7 @@ def add_pages(app: FastAPI, runtime: Runtime, authentication: Authentication) ->
     pages = _Pages(runtime, authentication)
     for path, page in (("/", pages.start), ("/supply", pages.supply), ("/login", pages.login)):
         app.add_api_route(path, page, methods=["GET"], include_in_schema=False, response_class=HTMLResponse)
+    app.add_api_route("/login/done", pages.login_done, methods=["GET"], include_in_schema=False)
 
 
 class _Pages:
@@ -43,18 +52,36 @@ class _Pages:
             loader=FileSystemLoader(FOLDER / "templates"), autoescape=True, undefined=StrictUndefined,
             trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
+        self._templates.filters |= {"time": utc_text, "id": ids.format}
         config = runtime.bank.config
         self._always = {"notice": config.text("http_notice"), "version": version("sycee")}
 
     async def start(self, request: Request) -> HTMLResponse:
         """Return the start page, which leads to the others."""
-        code = self._runtime.bank.config.currency.code
-        return self._page("start", request, title=code, currency=code, person=await self._person(request))
+        bank, caller = self._runtime.bank, await self._caller(request)
+        code = bank.config.currency.code
+
+        def of_person(person: int) -> dict[str, Any]:
+            waiting = len(self._authentication.told.waiting(person))
+            return {"name": masked_name(bank, person), "bank": bank_of(bank, person), "waiting": waiting}
+
+        own = None if caller is None else await self._runtime.run(of_person, caller.person)
+        return self._page("start", request, title=code, currency=code, own=own)
 
     async def login(self, request: Request) -> HTMLResponse:
-        """Return the page on which persons log in, create a login, and log out."""
-        providers = [each.name for each in self._authentication.settings.providers]
-        return self._page("login", request, title="Log in", providers=providers, person=await self._person(request))
+        """Return the page on which persons log in or create a login, and that of their own logins after a login."""
+        caller = await self._caller(request)
+        if caller is None:
+            providers = [each.name for each in self._authentication.settings.providers]
+            return self._page("login", request, title="Log in", providers=providers, half_letters=HALF_LETTERS)
+        own = await self._runtime.run(own_login, self._runtime.bank, self._authentication, caller)
+        return self._page("own-login", request, title="Your login", own=own, name_characters_max=NAME_CHARACTERS_MAX)
+
+    async def login_done(self, request: Request) -> RedirectResponse:
+        """Lead a person who has just logged in to the notices that wait, or to the start page."""
+        caller = await self._caller(request)
+        waiting = [] if caller is None else await self._runtime.run(self._authentication.told.waiting, caller.person)
+        return RedirectResponse("/login" if caller is None or waiting else "/", 303)
 
     async def supply(self, request: Request) -> HTMLResponse:
         """Return the supply, for everybody."""
@@ -65,16 +92,17 @@ class _Pages:
         template = self._templates.get_template(f"{name}.html.jinja")
         return HTMLResponse(template.render(here=request.url.path, **self._always, **members), headers=_HEADERS)
 
-    async def _person(self, request: Request) -> str:
-        """Return the id of the person who is logged in, "" for nobody."""
-        sessions = self._authentication.sessions
+    async def _caller(self, request: Request) -> Caller | None:
+        """Return the person who is logged in, None for nobody."""
+        sessions, visitor = self._authentication.sessions, visitor_of(request)
         token = sessions.token_in(request.cookies)
         if not token:
-            return ""
+            return None
         try:
-            return ids.format((await self._runtime.run(sessions.find, token)).login.person)
+            session = await self._runtime.run(sessions.find, token, visitor)
         except NotAuthenticated:
-            return ""
+            return None
+        return self._authentication.caller_in(session, visitor.address)
 
 
 def _members(supply: Supply) -> dict[str, Any]:

@@ -1,54 +1,22 @@
-// Passkeys and providers of the login page. No key and no code is stored in the browser.
-const outcome = document.getElementById("outcome");
+// The page on which persons log in, or set up a login with the two halves of a code.
+import { makePasskey, run, send, usePasskey } from "./calls.js";
 
-async function send(path, members) {
-  const answer = await fetch(path, {
-    method: "POST",
-    headers: members === undefined ? {} : { "content-type": "application/json" },
-    body: members === undefined ? undefined : JSON.stringify(members),
-  });
-  if (answer.status === 204) return null;
-  const found = await answer.json();
-  if (!answer.ok) throw new Error(found.detail || "the server refused");
-  return found;
-}
+const DONE = "/login/done"; // leads to the notices that wait, or to the start page
+const WRONG_CODE =
+  "The code is not valid. Check both halves. It may be used, over or ended, or begin later: ask your bank.";
+const setup = document.getElementById("setup");
 
-async function run(button, step) {
-  outcome.textContent = "";
-  button.disabled = true;
-  try {
-    await step();
-  } catch (error) {
-    outcome.textContent =
-      error.name === "NotAllowedError" ? "Nothing was done: no passkey was chosen, or the time was over." : error.message;
-  } finally {
-    button.disabled = false;
-  }
-}
-
-function requirePasskeys() {
-  if (!window.PublicKeyCredential?.parseRequestOptionsFromJSON)
-    throw new Error("This browser has no passkeys, or is too old, or the address is neither https nor localhost.");
-}
-
-async function logIn() {
-  requirePasskeys();
-  const { publicKey } = await send("/auth/passkeys/login/options");
-  const credential = await navigator.credentials.get({
-    publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(publicKey),
-  });
-  await send("/auth/passkeys/login", { credential: credential.toJSON() });
-  location.assign("/");
-}
-
-async function setUp(invitation) {
-  requirePasskeys();
-  const { publicKey } = await send("/auth/passkeys/registration/options", { invitation });
-  const credential = await navigator.credentials.create({
-    publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(publicKey),
-  });
-  await send("/auth/passkeys/registration", { credential: credential.toJSON() });
-  location.assign("/");
+// Return the whole code of both fields; throw if a half is missing or has another number of letters.
+function wholeCode() {
+  const half = Number(setup.dataset.halfLetters);
+  const [first, second] = [setup.first, setup.second].map((field) => field.value.replace(/[\s-]/g, ""));
+  if (!second && first.length === 2 * half) return first;
+  if (first.length !== half)
+    throw new Error(`The first half has ${half} letters and digits; you typed ${first.length}. Check it.`);
+  if (!second) throw new Error("The second half is missing: it is in the message to your phone.");
+  if (second.length !== half)
+    throw new Error(`The second half has ${half} letters and digits; you typed ${second.length}. Check it.`);
+  return first + second;
 }
 
 async function useProvider(provider, invitation) {
@@ -56,21 +24,19 @@ async function useProvider(provider, invitation) {
   location.assign(found.location);
 }
 
-async function logOut() {
-  await send("/auth/logout");
-  location.assign("/");
+async function setUp(provider) {
+  const code = wholeCode();
+  if (provider) return useProvider(provider, code);
+  await makePasskey(code);
+  location.assign(DONE);
 }
 
 const login = document.getElementById("login");
-login?.addEventListener("click", () => run(login, logIn));
-const logout = document.getElementById("logout");
-logout?.addEventListener("click", () => run(logout, logOut));
+const UNKNOWN = "This passkey is not known here, or was ended. Set up a login with a code from your bank.";
+login.addEventListener("click", () => run(login, () => usePasskey().then(() => location.assign(DONE)), { 401: UNKNOWN }));
 for (const button of document.querySelectorAll("button[data-provider]"))
   button.addEventListener("click", () => run(button, () => useProvider(button.dataset.provider, "")));
-const setup = document.getElementById("setup");
 setup.addEventListener("submit", (event) => {
   event.preventDefault();
-  const provider = event.submitter.value;
-  const code = setup.code.value.trim();
-  run(event.submitter, () => (provider ? useProvider(provider, code) : setUp(code)));
+  run(event.submitter, () => setUp(event.submitter.value), { 401: WRONG_CODE });
 });
