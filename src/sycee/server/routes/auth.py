@@ -260,8 +260,8 @@ async def end_provider_login(
         begin = authentication.begin(visitor)
         token = await runtime.run(authentication.openid.login, issuer, subject, code, begin)
     page = HTMLResponse(
-        '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/">'
-        '<title>Sycee</title><p>You are logged in. <a href="/">Continue</a></p></html>'
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/login/done">'
+        '<title>Sycee</title><p>You are logged in. <a href="/login/done">Continue</a></p></html>'
     )
     authentication.sessions.set_cookie(page, token)
     authentication.sessions.set_device(page, visitor.device)
