@@ -12,9 +12,10 @@ from enum import Enum
 from typing import Any, Final
 
 from sycee.sequencer.embedded import AsyncLedger, Chain, Ledger
+from sycee.sequencer.ledger_operations import LedgerOperations
 from sycee.sequencer.money_operations import MoneyOperations
 
-CLASSES: Final[tuple[type, ...]] = (MoneyOperations, Ledger, AsyncLedger, Chain)
+CLASSES: Final[tuple[type, ...]] = (MoneyOperations, LedgerOperations, Ledger, AsyncLedger, Chain)
 SHOWN_MAX: Final = 10**9  # a larger default is a field's maximum, shown as "..."
 
 _STEP: Final = re.compile(r"^    (?:# --- (?P<section>.+) ---|(?:async )?def (?P<name>[a-z]\w*)\()")

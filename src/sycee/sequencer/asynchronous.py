@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from asyncio import Future
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, Self
 
@@ -15,18 +15,23 @@ from sycee.core.arguments import check_id
 from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.ids import AnyId
+from sycee.core.keys import SigningKey
 from sycee.core.limits import ENVELOPE_BYTES, RECORD_BYTES
 from sycee.core.records import layout, single_record
 from sycee.core.records.envelopes import Envelope, decode
-from sycee.core.records.layout import Kind
+from sycee.core.records.layout import AccountKind, Kind
 from sycee.core.result_codes import Result
 from sycee.ledger.batch import AnswerTuple, PreparedBatch, results_of
-from sycee.ledger.models import Account, Hold, Purse
+from sycee.ledger.models import Account, Hold, Purse, Transit
 from sycee.ledger.queries import Answers, Page
+from sycee.ledger.state import LedgerState
 from sycee.sequencer import reads
+from sycee.sequencer.account_opening import Steps
 from sycee.sequencer.event_loop import LoopSubmitter
-from sycee.sequencer.money_operations import Amount, Chain, MoneyOperations
-from sycee.sequencer.reads import Bound, Read, Value
+from sycee.sequencer.ledger_operations import LedgerOperations
+from sycee.sequencer.money_operations import Amount, Chain
+from sycee.sequencer.reads import Bound, Line, Read, Value
+from sycee.sequencer.sequencer import Sequencer
 from sycee.sequencer.session import Session
 from sycee.sequencer.signer import Signer
 from sycee.sequencer.views import check_requests
@@ -35,10 +40,11 @@ _KIND_AND_FLAGS: Final = struct.Struct("<HH")  # of layout.OPERATION, at byte 16
 _RANGE: Final = struct.Struct("<HH")  # of an envelope: first, count
 
 
-class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
+class AsyncLedger(LedgerOperations[Coroutine[Any, Any, Result], Coroutine[Any, Any, int]]):
     """A ledger for the coroutines of one event loop. Created by `Ledger.asynchronous`.
 
-    Each operation returns its Result once it is durable. Operations and reads of all coroutines share frames and
+    It has the methods of `Ledger`, except those that open and close the folder. Each operation returns its Result once
+    it is durable. Operations and reads of all coroutines share frames and
     passes: those that arrive while one frame is written share the next. Amounts are integers of minor units, since a
     text would need a lookup of the currency, and no method here blocks the loop.
 
@@ -46,8 +52,8 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
     out, call `result_of` with its id, or send the operation again.
     """
 
-    def __init__(self, session: Session, submitter: LoopSubmitter) -> None:
-        self._session = session
+    def __init__(self, sequencer: Sequencer, session: Session, submitter: LoopSubmitter) -> None:
+        super().__init__(sequencer, session)
         self._submitter = submitter
         self._signs = session.signs
 
@@ -113,15 +119,17 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
         if chain.records:
             chain.results = results_of(await self.submit(chain.linked()))
 
+    # --- signers ---
+
     def signed_by(self, *signers: Signer) -> AsyncLedger:
         """Return this with other signers, all of which sign each operation. `aclose` of either closes both."""
-        return AsyncLedger(self._session.with_signers(signers), self._submitter)
+        return AsyncLedger(self.sequencer, self._session.with_signers(signers), self._submitter)
 
-    def new_id(self) -> int:
-        """Return a fresh id for an operation. Store the id first if the operation may have to be sent again."""
-        return self._session.new_id()
+    async def signer_for(self, account: AnyId, key: SigningKey) -> Signer:
+        """Return the signer of an account, as `Ledger.signer_for` does."""
+        return Signer.of_account(await self.account(account), key)
 
-    # --- reading ---
+    # --- reading accounts ---
 
     async def balance(self, account: AnyId) -> int:
         """Return an account's balance in minor units. Raises UsageError if the account does not exist."""
@@ -135,6 +143,30 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
         """Return an account as of the newest committed frame. Raises UsageError if it does not exist."""
         return await self._read_one(reads.account(account))
 
+    async def accounts(
+        self, *, currency: str | None = None, kind: AccountKind | None = None, operator: int | None = None
+    ) -> list[Account]:
+        """Return the accounts of the given currency, kind and operator, in order of opening.
+
+        O(accounts), and no frame is written meanwhile: with a million accounts, give at least one filter.
+        """
+        return await self._whole(lambda state: reads.accounts(state, currency, kind, operator))
+
+    async def issuance(self, currency: str) -> int:
+        """Return the id of the currency's issuance account. Raises UsageError if none is open."""
+        return await self._whole(lambda state: reads.issuance(state, currency))
+
+    async def supply(self, currency: str) -> int:
+        """Return the money in circulation, in minor units: the debit balance of the issuance account."""
+        return await self._whole(lambda state: reads.supply(state, currency))
+
+    async def statement(self, account: AnyId, *, newest: int | None = None) -> list[Line]:
+        """Return an account's movements, oldest first; with `newest`, only the latest ones. O(lines).
+
+        `statement_page` returns the newest line first, and stops no frame.
+        """
+        return await self._whole(lambda state: reads.statement(state, account, newest=newest))
+
     async def statement_page(self, account: AnyId, *, lines: int = 100, cursor: int = 0) -> Page:
         """Return one page of an account's statement, newest line first, and the cursor of the next page.
 
@@ -145,6 +177,16 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
     async def purse(self, programme: int, member: int) -> Purse | None:
         """Return a member's purse of a programme, or None."""
         return await self._read_one(reads.purse(programme, member))
+
+    async def read(self, requests: Array, *, at_least: int = 0) -> Answers:
+        """Return the results of many reads, (n,) sycee.ledger.queries.READ, from one committed frame.
+
+        `at_least`: wait until this frame is committed. Raises UsageError for more requests than one pass allows.
+        """
+        requests, at_least = check_requests(requests, at_least)
+        return await self._submitter.read(requests, at_least=at_least)
+
+    # --- reading operations ---
 
     async def find_hold(self, hold: AnyId) -> Hold | None:
         """Return the hold that an operation created, or None."""
@@ -158,13 +200,27 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
         """Return the claim of the reverse with this id, in minor units. Raises as `Ledger.unrecovered_of` does."""
         return await self._read_one(reads.unrecovered(reversal))
 
-    async def read(self, requests: Array, *, at_least: int = 0) -> Answers:
-        """Return the results of many reads, (n,) sycee.ledger.queries.READ, from one committed frame.
+    async def find_transit(self, sent: AnyId) -> Transit | None:
+        """Return the money in transit of a send or waterfall, or None."""
+        return await self._whole(lambda state: reads.transit(state, sent))
 
-        `at_least`: wait until this frame is committed. Raises UsageError for more requests than one pass allows.
-        """
-        requests, at_least = check_requests(requests, at_least)
-        return await self._submitter.read(requests, at_least=at_least)
+    # --- the whole ledger ---
+
+    async def tick(self) -> bool:
+        """End the holds and change the rule sets that are due; return whether there were any."""
+        return await self._submitter.in_thread(self.sequencer.tick)
+
+    async def snapshot(self) -> str:
+        """Write the state to disk, so that the next start is quick; return the file's name. As `Ledger.snapshot`."""
+        return await self._submitter.in_thread(self.sequencer.snapshot)
+
+    async def digest(self) -> bytes:
+        """Return the state digest, 32 bytes: equal for equal histories, independent of their frames."""
+        return await self._whole(LedgerState.digest)
+
+    async def check(self) -> None:
+        """Recompute every balance and purse from the movements. Raises IntegrityError if any differs."""
+        await self._whole(LedgerState.check)
 
     # --- closing ---
 
@@ -183,6 +239,24 @@ class AsyncLedger(MoneyOperations[Coroutine[Any, Any, Result]]):
 
     async def _read_one(self, read: Read[Value]) -> Value:
         return read.decode(await self._submitter.read(read.requests))
+
+    async def _whole(self, function: Callable[[LedgerState], Value]) -> Value:
+        """Return what a function of the whole state returns between two frames, on a thread."""
+
+        def read() -> Value:
+            with self.sequencer.reading() as state:
+                return function(state)
+
+        return await self._submitter.in_thread(read)
+
+    async def _follow(self, steps: Steps[Value]) -> Value:
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(await (self._whole(step) if callable(step) else self.submit(step)))
+        except StopIteration as end:
+            value: Value = end.value
+            return value
 
     def _submit_plain(
         self, kind: int, id: AnyId | None, debit: AnyId, credit: AnyId, amount: Amount

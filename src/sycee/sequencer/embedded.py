@@ -7,32 +7,32 @@ operations without a method here, build records with `sycee.core.records.operati
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Self
 
-from sycee.core.arguments import check_id, check_integer, short_repr
+from sycee.core.arguments import check_integer, short_repr
 from sycee.core.arrays import Array
 from sycee.core.clock import Clock, RealClock
-from sycee.core.errors import Refused, UsageError
+from sycee.core.errors import UsageError
 from sycee.core.ids import AnyId
-from sycee.core.keys import PublicKey, SigningKey
-from sycee.core.limits import I64_MAX
+from sycee.core.keys import SigningKey
 from sycee.core.memory import total_bytes
-from sycee.core.records import operations
 from sycee.core.records.envelopes import Envelope
-from sycee.core.records.layout import AccountKind, Block, Reason, Role
+from sycee.core.records.layout import AccountKind
 from sycee.core.result_codes import Result
 from sycee.ledger.batch import results_of
 from sycee.ledger.models import Account, Hold, Purse, Transit
 from sycee.ledger.queries import Answers, Page
+from sycee.ledger.state import LedgerState
 from sycee.sequencer import reads, snapshots
-from sycee.sequencer.account_opening import SuspenseAccounts, check_opened, without_suspense
+from sycee.sequencer.account_opening import Steps
 from sycee.sequencer.asynchronous import AsyncLedger
 from sycee.sequencer.event_loop import LoopSubmitter
 from sycee.sequencer.folders import folder_path, journal_disk, snapshot_disk
-from sycee.sequencer.money_operations import Chain, MoneyOperations
+from sycee.sequencer.ledger_operations import LedgerOperations
+from sycee.sequencer.money_operations import Chain
 from sycee.sequencer.reads import Bound, Line, Read, Value
 from sycee.sequencer.sequencer import Sequencer
 from sycee.sequencer.session import SIGNATURE_VALIDITY_NS, Session
@@ -44,10 +44,8 @@ from sycee.storage.history import History
 
 __all__ = ["SIGNATURE_VALIDITY_NS", "AsyncLedger", "Bound", "Chain", "Ledger", "Line", "Signer"]
 
-BOTH_SIDES: Final = Block.DEBIT | Block.CREDIT
 
-
-class Ledger(MoneyOperations[Result]):
+class Ledger(LedgerOperations[Result, int]):
     """An embedded ledger. Open it with `Ledger.open`, use it from any number of threads, and close it.
 
     Each operation has an `id`, a fresh one by default: the same id again returns EXISTS and changes nothing. An
@@ -65,10 +63,8 @@ class Ledger(MoneyOperations[Result]):
                 f"Ledger(...) takes a sequencer; got {short_repr(sequencer)}",
                 hint=f"use Ledger.open({short_repr(str(sequencer))})",
             )
-        self.sequencer = sequencer
-        self._session = session or Session(sequencer.ledger_id, RealClock())
+        super().__init__(sequencer, session or Session(sequencer.ledger_id, RealClock()))
         self._closes_folder = closes_folder
-        self._suspense = SuspenseAccounts(sequencer)
 
     # --- opening and closing ---
 
@@ -183,168 +179,10 @@ class Ledger(MoneyOperations[Result]):
         """
         self.sequencer.check_process()
         self.sequencer.check_running()
-        return AsyncLedger(self._session, LoopSubmitter(self.sequencer.admission, self._session.new_ids))
+        submitter = LoopSubmitter(self.sequencer.admission, self._session.new_ids)
+        return AsyncLedger(self.sequencer, self._session, submitter)
 
-    def new_id(self) -> int:
-        """Return a fresh id for an operation or an account. Store it first if the call may have to be repeated."""
-        return self._session.new_id()
-
-    # --- currencies and accounts ---
-
-    def define_currency(self, code: str, *, zone: str, id: AnyId | None = None) -> Result:
-        """Define an ISO 4217 currency whose day ends at midnight in `zone`. A repeated definition returns EXISTS."""
-        number = reads.currency_number(code)
-        record = operations.define_currency(self._id(id), currency=number, zone=zone)
-        with self.sequencer.reading() as state:
-            if state.zones.get(number) == zone:
-                return Result.EXISTS
-        return self._submit_record(record)
-
-    def open_account(
-        self,
-        currency: str,
-        kind: AccountKind,
-        *,
-        account: AnyId | None = None,
-        suspense: AnyId = 0,
-        operator: int = 0,
-        rule_set: int = 0,
-        id: AnyId | None = None,
-    ) -> int:
-        """Open an account and return its id: `account`, or a fresh one.
-
-        - `suspense`: account that receives money for this one once it is closed. By default the operator's first
-          suspense account of the currency, or else the issuer's (operator 0); opened now if there is none.
-        - `operator`: number of the operator that runs the account and signs for it.
-        - `rule_set`: the limits of the account; 0 for none.
-
-        To repeat the call safely, give both `id` and `account`. Raises Refused if the ledger refuses the account,
-        UsageError for an `id` without `account`.
-        """
-        if id is not None and account is None:
-            raise UsageError(
-                "open_account with id= needs account=: repeated without it, the call would open another account",
-                hint="choose the account's id as well: account=ledger.new_id(), stored before the call",
-            )
-        number, kind = reads.currency_number(currency), reads.account_kind(kind)
-        operator, account = check_integer("operator", operator, high=2**32 - 1), self._id(account)
-        suspense = check_id("suspense", suspense)
-        if not suspense and kind not in (AccountKind.ISSUANCE, AccountKind.SUSPENSE):
-            try:
-                suspense = self._suspense.find(number, operator) or self.open_account(
-                    currency, AccountKind.SUSPENSE, operator=operator
-                )
-            except Refused as error:
-                raise without_suspense(error, kind, currency) from error
-        record = operations.open_account(
-            self._id(id),
-            account=account,
-            currency=number,
-            kind=kind,
-            suspense=suspense,
-            operator=operator,
-            rule_set=rule_set,
-        )
-        (answer,) = self.submit(record)
-        check_opened(answer, kind, currency)
-        if kind is AccountKind.SUSPENSE:
-            self._suspense.clear()
-        return account
-
-    def close_account(self, account: AnyId, *, reason: Reason = Reason.REQUEST, id: AnyId | None = None) -> Result:
-        """Close an account permanently. It must be empty, without holds or money in transit."""
-        return self._submit_record(operations.close_account(self._id(id), account=account, reason=reason))
-
-    def link_account(self, account: AnyId, to: AnyId = 0, *, id: AnyId | None = None) -> Result:
-        """Forward money above an account's limit through the IN_TRANSIT account `to`; 0 for no forwarding.
-
-        For an IN_TRANSIT account, `to` is the account that receives its confirmed money.
-        """
-        return self._submit_record(operations.link_account(self._id(id), account=account, to=to))
-
-    # --- limits and blocks ---
-
-    def define_rule_set(
-        self, rule_set: int, *, from_ns: int = 0, until_ns: int = I64_MAX, id: AnyId | None = None, **rules: Any
-    ) -> Result:
-        """Define the limits of accounts under rule set `rule_set`, or change them from `effective_ns` on.
-
-        `rules` are the keywords of `operations.define_rule_set`: maxima in minor units (`balance_max`, `single_max`,
-        `day_max`, ...), `groups`, `flags`, `refund_reserve`, `payment_min`, `refund_window_s`, `return_account`,
-        `effective_ns`.
-        """
-        return self._submit_record(
-            operations.define_rule_set(self._id(id), rule_set=rule_set, from_ns=from_ns, until_ns=until_ns, **rules)
-        )
-
-    def set_rule_set(self, account: AnyId, rule_set: int, *, id: AnyId | None = None) -> Result:
-        """Assign a rule set to the account immediately; 0 for none."""
-        return self._submit_record(operations.set_rule_set(self._id(id), account=account, rule_set=rule_set))
-
-    def block(
-        self, account: AnyId, reason: Reason, *, sides: Block = BOTH_SIDES, code: int = 0, id: AnyId | None = None
-    ) -> Result:
-        """Block an account for debits, credits or both. Each side stays blocked until all its reasons are removed."""
-        record = operations.block_account(self._id(id), account=account, sides=sides, reason=reason, code=code)
-        return self._submit_record(record)
-
-    def unblock(
-        self, account: AnyId, reason: Reason, *, sides: Block = BOTH_SIDES, code: int = 0, id: AnyId | None = None
-    ) -> Result:
-        """Remove one reason of a block."""
-        record = operations.unblock_account(self._id(id), account=account, sides=sides, reason=reason, code=code)
-        return self._submit_record(record)
-
-    # --- keys, roles, signatures ---
-
-    def set_key(self, account: AnyId, key: PublicKey | None, *, id: AnyId | None = None) -> Result:
-        """Set the key that signs the account's own operations after this call; None for no key.
-
-        Each call, also with None, begins a new key epoch: signatures made before it are no longer valid.
-        """
-        if key is None:
-            return self._submit_record(operations.set_key(self._id(id), account=account))
-        _check_public(key)
-        return self._submit_record(operations.set_key(self._id(id), account=account, key=key.key, flags=key.flags))
-
-    def grant_role(
-        self,
-        person: AnyId,
-        role: Role,
-        key: PublicKey,
-        *,
-        operator: int = 0,
-        currency: int = 0,
-        from_ns: int = 0,
-        until_ns: int = I64_MAX,
-        id: AnyId | None = None,
-    ) -> Result:
-        """Allow a person's key to sign in a role while `from_ns` <= time < `until_ns`; `revoke_role` needs the `id`.
-
-        - `person`: a pseudonymous id of the person.
-        - `operator`: number of the operator whose accounts an OPERATOR signs for.
-        - `currency`: the only currency that an OFFICER signs for; 0 for an officer of the board.
-
-        Once two persons are officers of the board, operations need signatures. A key that another person has is refused
-        with KEY_IS_ANOTHERS.
-        """
-        _check_public(key)
-        record = operations.grant_role(
-            self._id(id),
-            person=person,
-            role=role,
-            key=key.key,
-            flags=key.flags,
-            from_ns=from_ns,
-            until_ns=until_ns,
-            operator=operator,
-            currency=currency,
-        )
-        return self._submit_record(record)
-
-    def revoke_role(self, grant: AnyId, *, id: AnyId | None = None) -> Result:
-        """Revoke permanently the role that the `grant_role` with this id granted."""
-        return self._submit_record(operations.revoke_role(self._id(id), grant=grant))
+    # --- signers ---
 
     def signed_by(self, *signers: Signer) -> Ledger:
         """Return this ledger with other signers, all of which sign each operation. Each must have a role in the ledger.
@@ -361,17 +199,6 @@ class Ledger(MoneyOperations[Result]):
         none.
         """
         return Signer.of_account(self.account(account), key)
-
-    @property
-    def signs(self) -> bool:
-        """Whether submissions without envelopes are signed: True after `signed_by`."""
-        return self._session.signs
-
-    @property
-    def authority_on(self) -> bool:
-        """Whether operations need signatures: True once two persons were officers of the board."""
-        with self.sequencer.reading() as state:
-            return state.authority_on
 
     # --- reading accounts ---
 
@@ -390,26 +217,22 @@ class Ledger(MoneyOperations[Result]):
 
         O(accounts), and no frame is written meanwhile: with a million accounts, give at least one filter.
         """
-        with self.sequencer.reading() as state:
-            return reads.accounts(state, currency, kind, operator)
+        return self._whole(lambda state: reads.accounts(state, currency, kind, operator))
 
     def issuance(self, currency: str) -> int:
         """Return the id of the currency's issuance account. Raises UsageError if none is open."""
-        with self.sequencer.reading() as state:
-            return reads.issuance(state, currency)
+        return self._whole(lambda state: reads.issuance(state, currency))
 
     def supply(self, currency: str) -> int:
         """Return the money in circulation, in minor units: the debit balance of the issuance account."""
-        with self.sequencer.reading() as state:
-            return reads.supply(state, currency)
+        return self._whole(lambda state: reads.supply(state, currency))
 
     def statement(self, account: AnyId, *, newest: int | None = None) -> list[Line]:
         """Return an account's movements, oldest first; with `newest`, only the latest ones. O(lines).
 
         `statement_page` returns the newest line first.
         """
-        with self.sequencer.reading() as state:
-            return reads.statement(state, account, newest=newest)
+        return self._whole(lambda state: reads.statement(state, account, newest=newest))
 
     def statement_page(self, account: AnyId, *, lines: int = 100, cursor: int = 0) -> Page:
         """Return one page of an account's statement, newest line first, and the cursor of the next page.
@@ -456,8 +279,7 @@ class Ledger(MoneyOperations[Result]):
 
     def find_transit(self, sent: AnyId) -> Transit | None:
         """Return the money in transit of a send or waterfall, or None."""
-        with self.sequencer.reading() as state:
-            return state.transit_of(check_id("sent", sent))
+        return self._whole(lambda state: reads.transit(state, sent))
 
     # --- the whole ledger ---
 
@@ -474,31 +296,30 @@ class Ledger(MoneyOperations[Result]):
 
     def digest(self) -> bytes:
         """Return the state digest, 32 bytes: equal for equal histories, independent of their frames."""
-        with self.sequencer.reading() as state:
-            return state.digest()
+        return self._whole(LedgerState.digest)
 
     def check(self) -> None:
         """Recompute every balance and purse from the movements. Raises IntegrityError if any differs."""
-        with self.sequencer.reading() as state:
-            state.check()
-
-    @property
-    def findings(self) -> tuple[str, ...]:
-        """One sentence for each cut, repair or skipped snapshot at opening, and for a snapshot that failed at close.
-
-        Empty if there were none. Also readable after `close`.
-        """
-        return self.sequencer.findings
-
-    @property
-    def ledger_id(self) -> bytes:
-        """The ledger's 16 bytes, which every signature covers."""
-        return self.sequencer.ledger_id
+        self._whole(LedgerState.check)
 
     # --- helpers ---
 
     def _read_one(self, read: Read[Value]) -> Value:
         return read.decode(self.sequencer.read(read.requests))
+
+    def _whole(self, function: Callable[[LedgerState], Value]) -> Value:
+        """Return what a function of the whole state returns between two frames."""
+        with self.sequencer.reading() as state:
+            return function(state)
+
+    def _follow(self, steps: Steps[Value]) -> Value:
+        try:
+            step = next(steps)
+            while True:
+                step = steps.send(self._whole(step) if callable(step) else self.submit(step))
+        except StopIteration as end:
+            value: Value = end.value
+            return value
 
     def _submit_record(self, record: Array) -> Result:
         return Result(int(self.submit(record)["code"][0]))
@@ -507,13 +328,4 @@ class Ledger(MoneyOperations[Result]):
         return self.account(account).currency
 
     def _currency_of_operation(self, id: AnyId) -> int:
-        with self.sequencer.reading() as state:
-            return reads.currency_of_operation(state, id)
-
-
-def _check_public(key: PublicKey) -> None:
-    if not isinstance(key, PublicKey):
-        raise UsageError(
-            f"key must be a PublicKey; got {short_repr(key)}",
-            hint="give SigningKey.public, or PublicKey.parse of its text; never a private key",
-        )
+        return self._whole(lambda state: reads.currency_of_operation(state, id))

@@ -20,7 +20,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import islice
 from threading import get_ident
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from sycee.core.arrays import Array
 from sycee.core.errors import BusyError, UnavailableError, UsageError
@@ -47,6 +47,9 @@ from sycee.sequencer.views import WaitingRead
 # enough to share the Python work of a group, some 100 µs.
 GROUP_RECORDS_MAX: Final = 64
 SINGLES_MAX: Final = 1_024  # unsigned ones in one entry: few enough that frames are nearly filled
+
+
+Value = TypeVar("Value")
 
 
 class DeferredToken:
@@ -87,7 +90,7 @@ class LoopSubmitter:
         self._waiters: deque[tuple[asyncio.Future[None], int, int]] = deque()  # for space: future, operations, bytes
         self._admitted = 0  # waiters that were admitted and have not put their entry yet
         self._admitted_operations = self._admitted_bytes = 0
-        self._deferred = 0  # reads that wait for a later frame
+        self._deferred = 0  # reads that wait for a later frame, and functions on threads
         self._is_closed = False
         self._idle: asyncio.Future[None] | None = None  # set when every future has its outcome
 
@@ -191,7 +194,7 @@ class LoopSubmitter:
         # Counted separately: `aclose` must not wait for a read that its caller gave up.
         self._unanswered -= 1
         self._deferred += 1
-        future.add_done_callback(self._end_deferred_read)
+        future.add_done_callback(self._end_deferred)
         self._pending_reads.append((self, DeferredToken(future), requests, at_least))
         return future
 
@@ -204,7 +207,18 @@ class LoopSubmitter:
         self._pending_balances.append((future, account))
         return future
 
-    def _end_deferred_read(self, _: asyncio.Future[Any]) -> None:
+    async def in_thread(self, function: Callable[[], Value]) -> Value:
+        """Return what `function` returns on a thread; `aclose` waits for it. Raises UnavailableError once closed."""
+        self._owner.check("the ledger")
+        if self._is_closed:
+            raise _closed()
+        self._check_loop()
+        future = self._loop.run_in_executor(None, function)
+        self._deferred += 1
+        future.add_done_callback(self._end_deferred)
+        return await future
+
+    def _end_deferred(self, _: asyncio.Future[Any]) -> None:
         self._deferred -= 1
         self._set_if_idle()
 
@@ -224,17 +238,20 @@ class LoopSubmitter:
 
     def _future(self) -> asyncio.Future[Any]:
         """Return a new future, and schedule a flush of the pending entries."""
-        # asyncio.get_running_loop makes a system call. A thread runs one loop at a time, so comparing threads suffices.
-        if get_ident() != self._thread or self._loop.is_closed():
-            raise UsageError(
-                "this AsyncLedger belongs to another event loop", hint="call ledger.asynchronous() in each event loop"
-            )
+        self._check_loop()
         if not self._will_flush:
             # Runs after all callbacks that are ready, so that their operations share the frame.
             self._will_flush = True
             self._loop.call_soon(self._flush)
         self._unanswered += 1
         return asyncio.Future(loop=self._loop)  # what every loop's create_future returns, without a call into Python
+
+    def _check_loop(self) -> None:
+        # asyncio.get_running_loop makes a system call. A thread runs one loop at a time, so comparing threads suffices.
+        if get_ident() != self._thread or self._loop.is_closed():
+            raise UsageError(
+                "this AsyncLedger belongs to another event loop", hint="call ledger.asynchronous() in each event loop"
+            )
 
     def _flush(self) -> None:
         """Put the pending entries into the queue; start the verification of signed ones."""

@@ -28,7 +28,7 @@ from sycee.core.records import layout
 from sycee.core.records.layout import AccountKind, Kind, Purpose
 from sycee.core.result_codes import Result
 from sycee.ledger import queries
-from sycee.ledger.models import Account, Hold, Purse
+from sycee.ledger.models import Account, Hold, Purse, Transit
 from sycee.ledger.queries import Answers, Page
 from sycee.ledger.state import LedgerState
 
@@ -168,6 +168,11 @@ def statement(state: LedgerState, account: AnyId, *, newest: int | None = None) 
     _existing(state.account(number), number)
     row = state.row(number)
     return [_line(state, row, movement) for movement in reversed(state.movement_numbers(row, newest=newest))]
+
+
+def transit(state: LedgerState, sent: AnyId) -> Transit | None:
+    """Return the money in transit of a send or waterfall, None if there is none."""
+    return state.transit_of(check_id("sent", sent))
 
 
 def currency_of_operation(state: LedgerState, id: AnyId) -> int:

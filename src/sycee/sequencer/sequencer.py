@@ -151,6 +151,13 @@ class Sequencer:
         refused = self.state.storage.refused
         return (*self._findings, *self.admission.findings, *([refused] if refused else []))
 
+    @property
+    def authority_on(self) -> bool:
+        """Return whether operations need signatures, as of the frame that is being applied: never False again."""
+        self.check_process()
+        self.check_running()
+        return self.state.authority_on
+
     def submit(self, operations: Array, envelopes: Array | Sequence[Envelope] = ()) -> Array:
         """Submit operations: (n,) layout.OPERATION to (n,) layout.ANSWER. Block until they are durable.
 
