@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import stat
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -104,10 +106,94 @@ def test_what_is_written_is_read(folder: DataFolder) -> None:
     assert set(texts) == set(SETTINGS)
 
 
-def test_a_password_is_not_shown(folder: DataFolder) -> None:
-    loaded = Config.load(folder, {"database": "postgresql://sycee:secret@host/bank"}, {})
-    assert loaded.shown("database") == "postgresql://sycee:***@host/bank"
-    assert loaded.database == "postgresql://sycee:secret@host/bank"
+def test_settings_are_written_for_their_owner_alone(folder: DataFolder) -> None:
+    folder.settings.unlink()
+    config.write(folder, {"currency": "CNY"})
+    assert stat.S_IMODE(folder.settings.stat().st_mode) == 0o600
+
+
+PASSWORD = "hunter2"  # noqa: S105 - of nothing
+WITH_PASSWORD = f"postgresql://sycee:{PASSWORD}@host/bank"
+OPTIONS = {"option": {"database": WITH_PASSWORD}, "overridden": {"database": "postgresql://sycee@host/bank"}}
+ENVIRONMENT = {"environment": {"SYCEE_DATABASE": WITH_PASSWORD}}
+
+
+@pytest.mark.parametrize("source", ["option", "environment", "file", "founding", "overridden"])
+def test_a_url_with_a_password_is_refused_from_every_source(folder: DataFolder, source: str) -> None:
+    if source in ("file", "overridden"):
+        folder.settings.write_text(f'{TEXT}database = "{WITH_PASSWORD}"\n')
+    load = partial(Config.load, folder, OPTIONS.get(source, {}), ENVIRONMENT.get(source, {}))
+    if source == "founding":
+        load = partial(Config.planned, folder, {"database": WITH_PASSWORD})
+    with pytest.raises(UsageError, match=r"database .*contains a password") as caught:
+        load()
+    assert PASSWORD not in f"{caught.value} {caught.value.hint}"
+    assert "PGPASSFILE" in (caught.value.hint or "")
+    assert "database_password_file" in (caught.value.hint or "")
+
+
+def test_no_other_setting_has_a_password(folder: DataFolder) -> None:
+    with pytest.raises(UsageError, match="http_traces from SYCEE_HTTP_TRACES contains a password"):
+        Config.load(folder, {}, {"SYCEE_HTTP_TRACES": f"https://sycee:{PASSWORD}@collector/v1/traces"})
+
+
+def test_the_file_of_a_password_counts_like_other_paths(folder: DataFolder) -> None:
+    folder.settings.write_text(f'{TEXT}database_password_file = "../password"\n')
+    assert Config.load(folder, {}, {}).password_file == folder.path.parent / "password"
+    assert Config.load(folder, {"database_password_file": ""}, {}).password_file is None
+
+
+# --- modes ---
+
+
+@pytest.mark.parametrize(("mode", "refused"), [(0o600, False), (0o644, False), (0o664, True), (0o646, True)])
+def test_settings_that_others_can_write_are_refused(folder: DataFolder, mode: int, refused: bool) -> None:
+    folder.settings.chmod(mode)
+    if not refused:
+        Config.load(folder, {}, {})
+        return
+    with pytest.raises(UsageError, match=rf"the settings file .*sycee.toml can be changed .*mode {mode:o}") as caught:
+        Config.load(folder, {}, {})
+    assert caught.value.hint == f"chmod go-w {folder.settings}"
+
+
+def test_a_data_folder_that_others_can_write_is_refused(folder: DataFolder) -> None:
+    folder.path.chmod(0o777)
+    with pytest.raises(UsageError, match="can be changed by other users") as caught:
+        Config.load(folder, {}, {})
+    assert caught.value.hint == f"chmod go-w {folder.path}"
+
+
+@pytest.mark.parametrize("name", [name for name, each in SETTINGS.items() if each.file and name not in config.FIXED])
+def test_files_that_settings_name_are_checked(folder: DataFolder, tmp_path: Path, name: str) -> None:
+    file = tmp_path / "named.toml"
+    file.touch()
+    for mode, refused in ((0o600, False), (0o644, SETTINGS[name].is_secret), (0o666, True)):
+        file.chmod(mode)
+        if not refused:
+            Config.load(folder, {name: str(file)}, {})
+            continue
+        with pytest.raises(UsageError, match=f"the {SETTINGS[name].file} .*other users .*mode {mode:o}") as caught:
+            Config.load(folder, {name: str(file)}, {})
+        assert (caught.value.hint or "").startswith("chmod ")
+
+
+def test_keys_of_the_machine_and_the_backup_of_secrets_are_checked(folder: DataFolder) -> None:
+    backup = folder.path.parent / "backup"
+    for secret in (folder.keys / "a.pem", backup / "people.keys"):
+        secret.parent.mkdir()
+        secret.touch(0o600)
+        Config.load(folder, {}, {})
+        secret.chmod(0o644)
+        with pytest.raises(UsageError, match=f"{secret} is accessible to other users"):
+            Config.load(folder, {}, {})
+        secret.chmod(0o600)
+
+
+def test_each_setting_that_names_a_file_says_whether_it_is_a_secret() -> None:
+    """A new setting of a file is found by its words."""
+    words = ("the file ", "the TOML file ", "the program ", "the key ")
+    assert [name for name, each in SETTINGS.items() if each.meaning.startswith(words) and not each.file] == []
 
 
 def test_a_folder_without_a_bank(tmp_path: Path) -> None:
@@ -121,7 +207,8 @@ def test_a_folder_without_a_bank(tmp_path: Path) -> None:
 def test_every_setting_is_documented() -> None:
     root = Path(__file__).resolve().parents[2]
     text = (root / "docs" / "reference" / "data-folder.md").read_text(encoding="utf-8")
-    rows = [line.split("|")[1].strip().strip("`") for line in text.splitlines() if line.startswith("| `")]
+    table = text.partition("## Settings")[2].partition("## Secrets")[0]
+    rows = [line.split("|")[1].strip().strip("`") for line in table.splitlines() if line.startswith("| `")]
     assert rows == list(SETTINGS)
 
 

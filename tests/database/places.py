@@ -55,6 +55,20 @@ def new_database(sockets: Path, name: str) -> Iterator[str]:
 
 
 @contextmanager
+def guarded(role: str, password: str) -> Iterator[str]:
+    """Yield the URL of a new database for a user who needs a password, on a server of its own."""
+    with server() as sockets, new_database(sockets, "guarded") as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'".encode())
+            connection.execute(f"ALTER DATABASE guarded OWNER TO {role}".encode())
+            ((rules,),) = connection.execute("SHOW hba_file").fetchall()
+            file = Path(rules)
+            file.write_text(f"local all {role} scram-sha-256\n{file.read_text()}")
+            connection.execute("SELECT pg_reload_conf()")
+        yield f"postgresql://{role}@/guarded?host={sockets}"
+
+
+@contextmanager
 def opened(where: str | Path, *, read_only: bool = False) -> Iterator[Engine]:
     """Yield an engine, and close its connections at the end."""
     made = engine(where, read_only=read_only)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -60,10 +62,16 @@ def test_a_file_and_its_url_are_the_same(tmp_path: Path) -> None:
         assert shown(first) == shown(second) == f"{tmp_path}/a.db"
 
 
-def test_a_password_is_not_shown() -> None:
-    made = engine("postgresql://somebody:secret@nowhere/db")
-    assert "secret" not in shown(made)
-    assert made.url.drivername == "postgresql+psycopg"
+def test_a_new_file_is_its_owners_alone(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with opened(tmp_path / "a.db") as made:
+            assert not (tmp_path / "a.db").exists()
+            upgrade(made, OLD)
+            modes = {each.name: stat.S_IMODE(each.stat().st_mode) for each in tmp_path.iterdir()}
+    finally:
+        os.umask(before)
+    assert modes == {"a.db": 0o600, "a.db-wal": 0o600, "a.db-shm": 0o600}
 
 
 def test_settings_of_sqlite(tmp_path: Path) -> None:

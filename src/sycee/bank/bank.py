@@ -358,7 +358,7 @@ class Bank:
             stack.callback(ledger.close)
             keys = opened(config.path("key_store"), config.path("key_backup"))
             stack.callback(keys.close)
-            made = engine(config.database)
+            made = engine(config.database, password_file=config.password_file)
             stack.callback(made.dispose)
             wanted = (*SCHEMAS, *schemas)
             upgrade(made, *wanted)
@@ -588,5 +588,6 @@ def _settings(data_folder: DataFolder, founding: Founding) -> dict[str, str]:
         "master_key": inside(founding.master_key),
         "key_backup": inside(founding.key_backup),
         **founding.settings,
+        **{name: inside(founding.settings[name]) for name in ("database_password_file",) if name in founding.settings},
         "rehearsal": "false" if founding.rehearsal_from_ns is None else "true",
     }

@@ -1,26 +1,28 @@
 """Settings of a bank, each from the first source that has it: an option, the environment, `sycee.toml`, a default.
 
-No setting is a secret: keys are files, and their paths are settings. A relative path in `sycee.toml` counts from the
-data folder; a path in an option or in the environment counts from the folder in which the command runs.
+No setting is a secret: keys and passwords are files, and their paths are settings. Loading fails if another user can
+write the settings or a file that they name, or can read the file of a secret. A relative path in `sycee.toml` counts
+from the data folder; a path in an option or in the environment counts from the folder in which the command runs.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy.engine import make_url
-
 from sycee.bank.folder import DataFolder
 from sycee.core import documents, money, typos
-from sycee.core.errors import UsageError
+from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.money import Currency
 from sycee.core.output_files import write_file
+from sycee.core.secret_files import require_own
 from sycee.core.time_zones import zone_info
+from sycee.database.engines import require_no_password
 
 DEFAULT: Final = "default"
 OPTION: Final = "option"
@@ -43,27 +45,66 @@ _SOMETHING: Final = re.compile(r".+")
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. `default` None: required. `form`: of its text; `right` describes it."""
+    """One setting. `default` None: required. `form`: of its text; `right` describes it.
+
+    `file`: what the file that the setting names is called in errors, "" for none. `is_secret`: no other user may read
+    that file; the others are settings themselves, and no other user may write them.
+    """
 
     default: str | None
     meaning: str
     form: re.Pattern[str] = _ANY
     right: str = "a text"
+    file: str = ""
+    is_secret: bool = False
 
 
 SETTINGS: Final[dict[str, Setting]] = {
     "currency": Setting(None, "the currency of all money, by its ISO 4217 code", _SOMETHING, "a code such as CNY"),
     "zone": Setting(None, "the time zone whose midnight ends a day", _SOMETHING, "a name such as Asia/Shanghai"),
-    "preset": Setting(None, "the wallet classes and their limits", _SOMETHING, "a name such as ecny-2021"),
-    "database": Setting("", "the SQL database: a file or a PostgreSQL URL; empty for `sycee.db` in the data folder"),
-    "master_key": Setting(None, "the file of the master key of personal data", _SOMETHING, "a path"),
-    "key_store": Setting("people.keys", "the file of the per-person secrets", _SOMETHING, "a path"),
-    "key_backup": Setting(None, "the folder with the backup of the per-person secrets", _SOMETHING, "a path"),
-    "retention": Setting(None, "the rules for how long personal data is kept", _SOMETHING, "a name such as eu-2015"),
-    "case_rules": Setting(
-        "eu-2015", "the kinds of cases, their steps and deadlines", _SOMETHING, "a name such as eu-2015"
+    "preset": Setting(
+        None,
+        "the wallet classes and their limits",
+        _SOMETHING,
+        "a name such as ecny-2021",
+        file="file of wallet classes",
     ),
-    "calendar": Setting("weekends", "the calendar of business days", _SOMETHING, "a name such as weekends"),
+    "database": Setting("", "the SQL database: a file or a PostgreSQL URL; empty for `sycee.db` in the data folder"),
+    "database_password_file": Setting(
+        "",
+        "the file with the password of the PostgreSQL user; empty: by PostgreSQL's own means",
+        file="password file",
+        is_secret=True,
+    ),
+    "master_key": Setting(
+        None, "the file of the master key of personal data", _SOMETHING, "a path", file="master key", is_secret=True
+    ),
+    "key_store": Setting(
+        "people.keys",
+        "the file of the per-person secrets",
+        _SOMETHING,
+        "a path",
+        file="key file of persons",
+        is_secret=True,
+    ),
+    "key_backup": Setting(None, "the folder with the backup of the per-person secrets", _SOMETHING, "a path"),
+    "retention": Setting(
+        None,
+        "the rules for how long personal data is kept",
+        _SOMETHING,
+        "a name such as eu-2015",
+        file="file of retention rules",
+    ),
+    "case_rules": Setting(
+        "eu-2015",
+        "the kinds of cases, their steps and deadlines",
+        _SOMETHING,
+        "a name such as eu-2015",
+        file="file of case rules",
+    ),
+    "calendar": Setting(
+        "weekends", "the calendar of business days", _SOMETHING, "a name such as weekends", file="calendar"
+    ),
     "cutoff": Setting("23:00", "the local time at which the business day ends", _TIME, "a time such as 23:00"),
     "compliance": Setting(
         "true",
@@ -109,10 +150,16 @@ SETTINGS: Final[dict[str, Setting]] = {
     "http_passkey_domain": Setting(
         "", "the domain for which passkeys are valid: the host of http_origin or a parent of it; empty: the host"
     ),
-    "http_openid": Setting("", "the TOML file with the OpenID providers for logins; empty: none"),
-    "http_key": Setting("keys/server.key", "the key that signs webhooks", _SOMETHING, "a path"),
-    "http_certificate": Setting("", "the file with the TLS certificate chain; empty: no TLS"),
-    "http_certificate_key": Setting("", "the file with the private key of the certificate"),
+    "http_openid": Setting(
+        "", "the TOML file with the OpenID providers for logins; empty: none", file="file of OpenID providers"
+    ),
+    "http_key": Setting(
+        "keys/server.key", "the key that signs webhooks", _SOMETHING, "a path", file="key of webhooks", is_secret=True
+    ),
+    "http_certificate": Setting("", "the file with the TLS certificate chain; empty: no TLS", file="TLS certificate"),
+    "http_certificate_key": Setting(
+        "", "the file with the private key of the certificate", file="TLS key", is_secret=True
+    ),
     "http_body_bytes": Setting("1048576", "the largest body of a request", _NUMBER, "bytes"),
     "http_requests_per_minute": Setting("6000", "requests of one sender in a minute", _NUMBER, "a number"),
     "http_payments_per_minute": Setting("600000", "signed payments of one address in a minute", _NUMBER, "a number"),
@@ -131,8 +178,10 @@ SETTINGS: Final[dict[str, Setting]] = {
     "backup_folder": Setting(
         "", "the folder to which `POST /v1/backups` writes, outside of the data folder; empty: no backups over HTTP"
     ),
-    "backup_key": Setting("", "the file of the key that encrypts backups over HTTP"),
-    "message_program": Setting("", "the program to which `sycee serve` passes codes and notices; empty: none"),
+    "backup_key": Setting("", "the file of the key that encrypts backups over HTTP", file="backup key", is_secret=True),
+    "message_program": Setting(
+        "", "the program to which `sycee serve` passes codes and notices; empty: none", file="message program"
+    ),
     "message_gateway": Setting(
         "",
         "the address to which `sycee serve` posts codes and notices, signed; empty: none",
@@ -172,25 +221,33 @@ class Config:
 
     @classmethod
     def planned(cls, folder: DataFolder, texts: Mapping[str, str]) -> Config:
-        """Return the settings that `write` will store. Raises UsageError for a wrong name or value."""
+        """Return the settings that `write` will store. Raises UsageError for a wrong name, value or mode of a file."""
         _check_names(texts, "there is no setting")
         values = {name: Value(each.default, DEFAULT) for name, each in SETTINGS.items() if each.default is not None}
         for name, text in texts.items():
             check(name, text, name)
             values[name] = Value(text, str(folder.settings))
         _check_delivery(values)
-        return cls(folder, values)
+        planned = cls(folder, values)
+        planned._require_own_files()
+        return planned
 
     @classmethod
     def load(
-        cls, folder: DataFolder, options: Mapping[str, str] | None = None, environment: Mapping[str, str] = os.environ
+        cls,
+        folder: DataFolder,
+        options: Mapping[str, str] | None = None,
+        environment: Mapping[str, str] = os.environ,
+        *,
+        without: Container[str] = (),
     ) -> Config:
-        """Return the settings of a bank.
+        """Return the settings of a bank. `without`: optional settings whose value in the file does not count.
 
-        Raises UsageError for a folder without a bank, an unknown setting, and a value that a setting cannot have; an
-        error in the file names its line.
+        Raises UsageError for a folder without a bank, an unknown setting, a value that a setting cannot have, and files
+        that another user can write, or read if they are secret; an error in the file names its line.
         """
         folder.require_bank()
+        require_own(folder.settings, what="settings file", is_secret=False)
         options = options or {}
         _check_names(options, "there is no setting")
         named = {each: each.removeprefix(PREFIX).lower() for each in environment if each.startswith(PREFIX)}
@@ -200,6 +257,10 @@ class Config:
         for name, setting in SETTINGS.items():
             variable = PREFIX + name.upper()
             stored = _stored(table, name, setting)
+            if name in without:
+                stored = setting.default
+            elif stored is not None:
+                require_no_password(stored, f"{name} from {folder.settings}")
             if name in options and name not in FIXED:
                 values[name] = Value(options[name], OPTION)
             elif variable in environment and name not in FIXED:
@@ -213,7 +274,9 @@ class Config:
             check(name, values[name].text, f"{name} from {values[name].source}")
         table.finish()
         _check_delivery(values)
-        return cls(folder, values)
+        loaded = cls(folder, values)
+        loaded._require_own_files()
+        return loaded
 
     def text(self, name: str) -> str:
         """Return the text of a setting."""
@@ -234,12 +297,19 @@ class Config:
         return Path(os.path.normpath(self.folder.path / value.text)) if from_folder else Path(value.text)
 
     def shown(self, name: str) -> str:
-        """Return a setting for display: its text, the default location of the database, and no password."""
-        if name != "database":
-            return self.text(name)
-        if "://" not in self.text(name):
-            return self.database
-        return make_url(self.text(name)).render_as_string(hide_password=True)
+        """Return a setting for display: its text, or the location of the database."""
+        return self.database if name == "database" else self.text(name)
+
+    def _require_own_files(self) -> None:
+        """Raise UsageError if another user can write a file that the settings name, or read a secret."""
+        for name, setting in SETTINGS.items():
+            if setting.file and self.text(name):  # no file has the name of a shipped definition
+                require_own(self.path(name), what=setting.file, is_secret=setting.is_secret)
+        for path in sorted(self.folder.keys.glob("*.pem")):
+            require_own(path, what="key file", is_secret=True)
+        with suppress(UnavailableError):  # its disk need not be reachable
+            backup = self.path("key_backup") / self.folder.people_keys.name
+            require_own(backup, what="backup of the key file", is_secret=True)
 
     def definition(self, name: str) -> Path | str:
         """Return the path of a TOML file that a setting names, or the name of a shipped definition."""
@@ -264,6 +334,11 @@ class Config:
         return next((name for name in DELIVERIES if self.text(name)), None)
 
     @property
+    def password_file(self) -> Path | None:
+        """The file of the database's password, None for PostgreSQL's own means."""
+        return self.path("database_password_file") if self.text("database_password_file") else None
+
+    @property
     def proposal_hours(self) -> int:
         """Hours in which a proposal must be signed."""
         return int(self.text("proposal_hours"))
@@ -277,6 +352,7 @@ def is_path(text: str) -> bool:
 def check(name: str, text: str, what: str) -> None:
     """Raise UsageError unless a setting can have this text."""
     setting = SETTINGS[name]
+    require_no_password(text, what)
     if not setting.form.fullmatch(text) or (name == "cutoff" and text > "24:00"):
         raise UsageError(f"{what}: {text!r} is not {setting.right}", hint=f"{name}: {setting.meaning}")
     if name == "currency":
@@ -294,7 +370,7 @@ def write(folder: DataFolder, values: Mapping[str, str]) -> None:
         text = values[name]
         bare = setting.form in (_BOOLEAN, _PROPOSAL_HOURS)
         lines.append(f"{name} = {text if bare else _quoted(text)}\n")
-    write_file(folder.settings, "".join(lines).encode())
+    write_file(folder.settings, "".join(lines).encode(), mode=0o600)
 
 
 def _stored(table: documents.Table, name: str, setting: Setting) -> str | None:

@@ -67,7 +67,8 @@ class DataFolder:
         return self.path / "clock"
 
     def create(self) -> None:
-        """Make the folders, readable by their owner only. Repeating the call changes nothing. Raises OSError."""
+        """Make the folders, readable by their owner only, as is the folder itself then. Raises OSError."""
+        self.path.chmod(PRIVATE)  # it may have been there before
         for folder in (self.keys, self.packs):
             folder.mkdir(mode=PRIVATE, exist_ok=True)
         sync_folder(self.path)
@@ -93,10 +94,10 @@ class DataFolder:
 
 
 def create_once(path: Path, content: bytes) -> bool:
-    """Write a new file atomically; return False if it exists. Raises OSError."""
+    """Write a new file atomically that only its owner can use; return False if it exists. Raises OSError."""
     temporary = path.with_name(f".{path.name}-{os.getpid()}-{os.urandom(4).hex()}")
     try:
-        with temporary.open("xb") as file:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -28,7 +28,7 @@ from sycee.bank.folder import PRIVATE, DataFolder
 from sycee.bank.rehearsal_clock import RehearsalClock
 from sycee.core.clock import Clock, RealClock, read_ns
 from sycee.core.errors import IntegrityError, UnavailableError, UsageError
-from sycee.core.output_files import sync_folder
+from sycee.core.output_files import sync_folder, write_file
 from sycee.core.secret_files import SecretKey
 from sycee.database.engines import engine, shown
 from sycee.database.intents import Resumed
@@ -40,6 +40,8 @@ from sycee.sequencer import online_copy
 from sycee.sequencer.restore import restore as restore_ledger
 
 RESTORED: Final = "restored"  # basis of a shredding that is later than the backup
+
+_OF_THE_DATABASE: Final = ("database", "database_password_file")
 
 _SEGMENT: Final = re.compile(r"\d{12}\.segment")
 _PACK: Final = re.compile(r"[0-9a-z.-]+\.json")
@@ -68,10 +70,12 @@ def restore_bank(
     master_key: Path,
     key_backup: Path,
     database: str = "",
+    password_file: Path | None = None,
     progress: Callable[[str], None] | None = None,
     schemas: Sequence[Schema] = (),
 ) -> RestoredBank:
-    """Restore the bank in a backup into the new folder `target`. `database`: a new PostgreSQL database or file.
+    """Restore the bank in a backup into the new folder `target`. `database`: a new PostgreSQL database or file;
+    `password_file`: the file of its user's password.
 
     `schemas`: those of packages above this one that the backup may contain, as for `Bank.open`.
     Raises UsageError if `target` exists or the file is no backup, IntegrityError for a changed backup, another key, a
@@ -96,7 +100,7 @@ def restore_bank(
         _require_same(header, restored.digest, restored.frames)
         tell("loading the database")
         data_folder = DataFolder(building)
-        config = _place_files(staging, data_folder, target, header, master_key, key_backup, database)
+        config = _place_files(staging, data_folder, target, header, master_key, key_backup, database, password_file)
         resumed, shredded, findings = _open_once(
             data_folder, config, secret, staging, int(header["frame"]), tell, found
         )
@@ -185,7 +189,7 @@ def _require_same(header: Mapping[str, Any], digest: str, frames: int) -> None:
 
 def _place_files(
     staging: Path, data_folder: DataFolder, target: Path, header: Mapping[str, Any], master_key: Path, key_backup: Path,
-    database: str,
+    database: str, password_file: Path | None,
 ) -> Config:  # fmt: skip
     """Write settings, founding, clock, packs and published files of the new folder, and return its settings."""
     data_folder.create()
@@ -196,15 +200,18 @@ def _place_files(
         shutil.copyfile(pack, data_folder.packs / pack.name)
     if (staging / "programmes").exists():
         shutil.copytree(staging / "programmes", data_folder.programmes)
-    shutil.copyfile(staging / backup.SETTINGS, data_folder.settings)
-    texts = _texts(Config.load(data_folder, environment={}), data_folder)
+    write_file(data_folder.settings, (staging / backup.SETTINGS).read_bytes(), mode=0o600)
+    texts = _texts(Config.load(data_folder, environment={}, without=_OF_THE_DATABASE), data_folder)
     data_folder.settings.unlink()  # until the end: a folder without settings holds no bank
     texts |= {
         "master_key": os.path.relpath(master_key, target),
         "key_backup": os.path.relpath(key_backup, target),
         "key_store": bank_config.SETTINGS["key_store"].default or "",
     }
-    texts.pop("database", None)
+    for name in _OF_THE_DATABASE:
+        texts.pop(name, None)
+    if password_file:
+        texts["database_password_file"] = os.path.relpath(password_file, target)
     if database:
         texts["database"] = database if "://" in database else os.path.relpath(database, target)
     for name in ("preset", "retention", "case_rules"):
@@ -222,7 +229,7 @@ def _open_once(
 ) -> tuple[Resumed, int, list[str]]:  # fmt: skip
     """Load the database and secrets, run later intents again; return their outcomes, persons shredded, findings."""
     clock: Clock = RehearsalClock(data_folder.clock) if config.flag("rehearsal") else RealClock()
-    made = engine(config.database)
+    made = engine(config.database, password_file=config.password_file)
     try:
         shredded = _load(made, staging, (*SCHEMAS, *schemas))
     finally:

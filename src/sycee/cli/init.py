@@ -29,7 +29,10 @@ def init(
     witness: Annotated[str, Parameter(help="Key of the witness, who signs checkpoints.")],
     master_key: Annotated[Path, Parameter(help="File of the master key of personal data, created if absent.")],
     key_backup: Annotated[Path, Parameter(help="Folder for the backup of per-person keys, on another disk.")],
-    database: Annotated[str | None, Parameter(help="PostgreSQL URL, or a file for SQLite.")] = None,
+    database: Annotated[str | None, Parameter(help="PostgreSQL URL without a password, or a file for SQLite.")] = None,
+    database_password_file: Annotated[
+        Path | None, Parameter(help="File with the password of the PostgreSQL user.")
+    ] = None,
     until: Annotated[str | None, Parameter(help="Day on which these duties end; five years by default.")] = None,
     rehearsal_from: Annotated[
         str | None, Parameter(help="Give the bank its own clock, which starts at this local time.")
@@ -50,6 +53,8 @@ def init(
     from sycee.bank.founding import Founding, StoredFounding
 
     settings = {"database": database} if database else {}
+    if database_password_file:
+        settings["database_password_file"] = str(database_password_file)
     if without_compliance:
         settings["compliance"] = "false"
     founding = Founding(

@@ -33,6 +33,9 @@ def restore(
     database: Annotated[
         str | None, Parameter(help="For a backup: new PostgreSQL database, or file for SQLite.")
     ] = None,
+    database_password_file: Annotated[
+        Path | None, Parameter(help="For a backup: file with the password of the PostgreSQL user.")
+    ] = None,
     json_: AsJson = False,
 ) -> int:
     """Copy a ledger into a new folder, check the journal from its first byte, and begin a new epoch.
@@ -41,8 +44,10 @@ def restore(
     frames of TARGET. From the file of a backup, restore the whole bank.
     """
     if source.is_file():
-        return _restore_bank(source, target, backup_key, master_key, key_backup, database, json_=json_)
-    if backup_key or master_key or key_backup or database:
+        return _restore_bank(
+            source, target, backup_key, master_key, key_backup, database, database_password_file, json_=json_
+        )
+    if backup_key or master_key or key_backup or database or database_password_file:
         raise UsageError(
             f"{source} is no file of a backup: the options for keys and database do not apply",
             hint="name the file that `sycee backup` wrote, or leave these options out",
@@ -72,6 +77,7 @@ def _restore_bank(
     master_key: Path | None,
     key_backup: Path | None,
     database: str | None,
+    password_file: Path | None,
     *,
     json_: bool,
 ) -> int:
@@ -95,6 +101,7 @@ def _restore_bank(
             master_key=master_key,
             key_backup=key_backup,
             database=database or "",
+            password_file=password_file,
             progress=status.update,
             schemas=(SCHEMA,),
         )

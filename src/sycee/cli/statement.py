@@ -71,7 +71,7 @@ def _account_of_alias(folder: Path, alias: str) -> int:
 
     config = Config.load(DataFolder(folder))
     key = hash_key_in(config.path("key_store"), SecretKey.load(config.path("master_key")).secret)
-    made = engine(config.database, read_only=True)
+    made = engine(config.database, read_only=True, password_file=config.password_file)
     try:
         return account_of(made, alias, key, config.text("phone_prefix"))
     finally:

@@ -30,6 +30,7 @@ from sycee.core import money, nesting, typos
 from sycee.core.errors import SyceeError, UsageError
 from sycee.core.input_files import read_bytes
 from sycee.core.money import Currency
+from sycee.core.passwords import without_passwords
 from sycee.core.toml_lines import KeyLines, Keys, syntax_error_line
 
 T = TypeVar("T")
@@ -62,7 +63,7 @@ class DocumentError(UsageError):
         self.file = file
         self.line = line
         self.key = key
-        self.problem = problem
+        self.problem = without_passwords(problem)
 
 
 def read(path: Path) -> Table:

@@ -18,16 +18,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sycee.core.passwords import without_passwords
+
 if TYPE_CHECKING:
     from sycee.core.result_codes import Result
 
 
 class SyceeError(Exception):
-    """Base of all errors. `hint`, if given, is one sentence with the next step."""
+    """Base of all errors. `hint`, if given, is one sentence with the next step.
+
+    A password in a URL is masked in the message: a caller's words are often repeated there.
+    """
 
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str | None = None) -> None:
+        message = without_passwords(message)
         super().__init__(message)
         self.message = message
         self.hint = hint

@@ -16,8 +16,8 @@ from sycee.core.errors import UnavailableError, UsageError
 _HINT: Final = "check the permissions of the folder and the free space, or name a file elsewhere"
 
 
-def write_file(path: Path, content: bytes | memoryview) -> None:
-    """Write `content` to `path`, and make it durable where `path` is a regular file or new.
+def write_file(path: Path, content: bytes | memoryview, *, mode: int = 0o644) -> None:
+    """Write `content` to `path`, and make it durable where `path` is a regular file or new. `mode`: of a new file.
 
     A regular file has its old content or all of the new one, also after a power cut; it keeps its permissions. A
     symbolic link stays, and the file it leads to is written. A pipe or a device is opened and written as it is, stdout
@@ -30,7 +30,7 @@ def write_file(path: Path, content: bytes | memoryview) -> None:
         if status is not None and not _is_replaced(status):
             _write_in_place(path, content, status)
         else:
-            _replace(Path(os.path.realpath(path)), content, stat.S_IMODE(status.st_mode) if status else 0o644)
+            _replace(Path(os.path.realpath(path)), content, stat.S_IMODE(status.st_mode) if status else mode)
     except OSError as error:
         raise UnavailableError(f"{path} cannot be written: {error.strerror or error}", hint=_HINT) from error
 

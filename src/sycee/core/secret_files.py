@@ -1,11 +1,13 @@
-"""Files that only their owner can read, and secret keys of 32 bytes in such files.
+"""Files that only their owner can read or write, and secret keys of 32 bytes in such files.
 
-A file is created with mode 0600, so no other user can open it in between. A file that other users may read is refused.
+A secret file is created with mode 0600, so no other user can open it in between. `require_own` is the one check of
+owners and modes: of secrets, which no other user may read, and of settings, which no other user may write.
 """
 
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import stat
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ from sycee.core.output_files import require_place, sync_folder
 SECRET_BYTES: Final = 32
 
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 _FILE_BYTES_MAX: Final = 64 << 10
 _PREFIX: Final = "sycee-key-v1:"
 _TEXT: Final = re.compile(rf"{_PREFIX}[0-9a-f]{{{2 * SECRET_BYTES}}}")
@@ -38,11 +41,7 @@ def read_secret(path: str | Path, *, what: str = "key file", hint: str, bytes_ma
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise UsageError(f"the {what} {path} is not a regular file", hint=hint)
-            if status.st_mode & _OTHERS:
-                raise UsageError(
-                    f"the {what} {path} is accessible to other users (mode {stat.S_IMODE(status.st_mode):o})",
-                    hint="create a new key if others may have read it; otherwise run chmod 600 on the file",
-                )
+            require_own(path, what=what, is_secret=True, status=status)
             return os.read(descriptor, bytes_max)
         finally:
             os.close(descriptor)
@@ -52,6 +51,43 @@ def read_secret(path: str | Path, *, what: str = "key file", hint: str, bytes_ma
         ) from error
     except OSError as error:
         raise UsageError(f"the {what} {path} cannot be read: {error.strerror}", hint=hint) from error
+
+
+def require_own(path: Path, *, what: str, is_secret: bool, status: os.stat_result | None = None) -> None:
+    """Raise UsageError if another user than root can write the file at `path`, or can read it if it is a secret.
+
+    Who can write to the folder of a file can replace the file, unless the folder is sticky. A missing file is left to
+    the caller. `what` names the file's role in the error; `status`: of the file, if it is open.
+    """
+    try:
+        status = status or path.stat()
+        folders = {each: each.stat() for each in (path.absolute().parent, Path(os.path.realpath(path)).parent)}
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise UnavailableError(
+            f"the {what} {path} cannot be reached: {error.strerror}", hint="check the permissions of its folder"
+        ) from error
+    secret = "; make a new one if others may have read it" if is_secret else ""
+    for place, found in {path: status, **folders}.items():
+        named = f"the {what} {path}" if found is status else f"the folder {place} of the {what} {path.name}"
+        if found.st_uid not in (0, os.geteuid()):
+            raise UsageError(
+                f"{named} belongs to another user, {_user(found.st_uid)}",
+                hint=f"run as that user, or: chown {_user(os.geteuid())} {place}{secret}",
+            )
+        mode = stat.S_IMODE(found.st_mode)
+        if found is status and is_secret and mode & _OTHERS:
+            raise UsageError(f"{named} is accessible to other users (mode {mode:o})", hint=f"chmod 600 {path}{secret}")
+        if mode & _OTHERS_WRITE and not (found is not status and mode & stat.S_ISVTX):
+            raise UsageError(f"{named} can be changed by other users (mode {mode:o})", hint=f"chmod go-w {place}")
+
+
+def _user(number: int) -> str:
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
 
 
 def write_secret(path: str | Path, content: bytes, *, what: str = "key file") -> None:
