@@ -30,6 +30,7 @@ def run(
     full: Annotated[bool, Flag] = False,
     as_json: Annotated[bool, Parameter("--json", negative="")] = False,
     save: Annotated[bool, Flag] = False,
+    label: str = "",
     report_: Annotated[bool, Parameter("--report", negative="")] = False,
     stages_: Annotated[bool, Parameter("--stages", negative="")] = False,
     flame: Path | None = None,
@@ -50,7 +51,10 @@ def run(
     as_json
         Print one JSON object instead of a table.
     save
-        Save the rows in the day's file in benchmarks/results/, replacing rows of the same name.
+        Save each row once it is measured, in the day's file in benchmarks/results/, replacing rows of the same name
+        and label.
+    label
+        Save the rows beside those without this label, such as "shared cores": the page shows both.
     report_
         Measure nothing: write tables and plots of docs/reference/performance.md from the newest results.
     stages_
@@ -65,6 +69,8 @@ def run(
         Number of repeats of each row.
 
     """
+    if label and not save:
+        raise UsageError("--label names rows that are saved, and --save is missing", hint="add --save")
     if repeats < 1 or (operations is not None and operations < 1):
         raise UsageError("there is nothing to measure", hint="give at least one repeat and one operation")
     rows = catalogue.chosen(only, full=full)
@@ -76,7 +82,9 @@ def run(
     elif stages_ or flame:
         tables.show(_stages(folder, flame, operations), as_json=as_json)
     else:
-        _measure(rows, folder, full=full, as_json=as_json, save=save, operations=operations, repeats=repeats)
+        _measure(
+            rows, folder, full=full, as_json=as_json, save=save, label=label, operations=operations, repeats=repeats
+        )
 
 
 def _measure(
@@ -86,11 +94,15 @@ def _measure(
     full: bool,
     as_json: bool,
     save: bool,
+    label: str,
     operations: int | None,
     repeats: int,
 ) -> None:
-    """Measure, print and save. A row that fails a check does not stop the others; the exit code reports it."""
-    facts = machine.facts()
+    """Measure and print. A row that fails a check does not stop the others; the exit code reports it.
+
+    Each row is saved at once: an interrupted run leaves those that it measured.
+    """
+    facts, commit = machine.facts(), machine.commit()
     rows: list[dict[str, Any]] = []
     failed: list[str] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -115,14 +127,16 @@ def _measure(
                 "took_s": round(perf_counter() - began, 1),
                 "date": machine.now(),
                 "command": _command(one, full, operations, repeats),
+                "machine": facts,
+                "commit": commit,
+                "label": label,
             }
             progress.remove_task(task)
             talk.print(tables.sentence(row))
             rows.append(row)
-    found = {"machine": facts, "arguments": sys.argv[1:], "rows": rows}
-    tables.show(found, as_json=as_json)
-    if save:
-        talk.print(f"saved in {report.save(found)}")
+            if save:
+                talk.print(f"saved in {report.save(row)}")
+    tables.show({"machine": facts, "arguments": sys.argv[1:], "rows": rows}, as_json=as_json)
     if failed:
         raise IntegrityError("; ".join(failed), hint="the row failed its own check, so it has no figures")
 

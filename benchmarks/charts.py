@@ -10,7 +10,7 @@ from typing import Any, Final
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from benchmarks.tables import figure
+from benchmarks.tables import figure, name_of
 
 WIDTH: Final = 11.0  # inches
 ROW: Final = 0.3  # height of a bar with its gap, inches
@@ -49,7 +49,7 @@ def limits(rows: Sequence[dict[str, Any]]) -> str:
             reached, limit = (figure(row[name], row["unit"]) for name in ("median", "limit_value"))
             note = f"{reached}; limit {limit}" + (f", {row['ratio']:.0f} times" if row["ratio"] > RATIO_MAX else "")
             axes.text(1.02, at, note, color=QUIET, va="center", transform=axes.get_yaxis_transform())
-        axes.set_yticks(range(len(rows)), [row["work"] for row in rows])
+        axes.set_yticks(range(len(rows)), [name_of(row) for row in rows])
         axes.set_xlim(0, max([1.0, *lengths]))
         axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
         axes.set_xlabel("The red tick is the goal of a row at its full size. Limits are measured in the same run.")
@@ -63,7 +63,7 @@ def _goal_share(row: dict[str, Any]) -> float | None:
     if row["met"] is None:  # no goal, or a goal for another size
         return None
     share = row["goal_value"] / row["limit_value"]
-    return float(share if row["unit"] == "/s" else 1 / share)
+    return float(share if row["goal"].startswith("≥") else 1 / share)
 
 
 def millions(rows: Sequence[dict[str, Any]]) -> str:

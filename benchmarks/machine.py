@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 
 from sycee.core.arrays import Array
 
+ROOT: Final = Path(__file__).resolve().parent.parent
 RATE_PER_S: Final = 50_000
 SHARE: Final = 0.5  # of one core at its quickest
 SUMMED: Final = 200
@@ -57,6 +59,21 @@ def lateness_s(calls: int) -> Array:
         sum(summed)
         late_s[call] = clock() - due
     return late_s
+
+
+def commit() -> str:
+    """Return the commit of the measured sources; "+" follows if files differ, "" without a repository."""
+    found = _git("rev-parse", "--short=10", "HEAD")
+    is_changed = _git("status", "--porcelain", "--", "src", "benchmarks", ":!benchmarks/results")
+    return f"{found}+" if found and is_changed else found
+
+
+def _git(*words: str) -> str:
+    try:
+        done = subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=False)
+    except OSError:  # no git on this machine
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def now() -> str:

@@ -44,6 +44,7 @@ class Timing:
     name: str = ""  # name of the limit, if there are several
     value: float | None = None  # the figure itself, if it is not a time
     peak_bytes: int = 0  # peak memory during the work; 0 if not measured
+    beside: float | None = None  # p99 of other calls beside the work, divided by their p99 without it
     note: str = ""  # one sentence for the reader; the row shows that of the last repeat
 
     @property
@@ -88,11 +89,13 @@ class Goal:
     value: float  # minimum or maximum, depending on the unit
     steady: bool = False  # and the last million as fast as the first
     memory_gib: float | None = None  # and a maximum of memory
+    beside_max: float | None = None  # and of how many times longer other calls take beside the work
 
     def text(self, unit: Unit) -> str:
         parts = [f"{'≥' if unit.more_is_better else '≤'} {self.value:,.10g} {unit.name}".replace(" /s", "/s")]
         parts += ["last million as the first"] if self.steady else []
         parts += [f"≤ {self.memory_gib:g} GiB"] if self.memory_gib else []
+        parts += [f"others' p99 ≤ {self.beside_max:g} times"] if self.beside_max else []
         return ", ".join(parts)
 
     def is_met(self, row: Row, unit: Unit) -> bool:
@@ -100,7 +103,8 @@ class Goal:
         reached = row.median >= self.value if unit.more_is_better else row.median <= self.value
         steady = not self.steady or bool(row.millions and row.millions[-1] >= STEADY * row.millions[0])
         within = self.memory_gib is None or row.peak_mib <= 1024 * self.memory_gib
-        return reached and steady and within
+        others = self.beside_max is None or (row.beside is not None and row.beside <= self.beside_max)
+        return reached and steady and within and others
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +161,18 @@ class Row:
     goal: str
     goal_value: float | None
     met: bool | None  # None without a goal, or if the row was not measured at the goal's size
+    beside: float | None  # median of the repeats' `Timing.beside`
     peak_mib: float
     note: str
 
     @classmethod
-    def of(cls, benchmark: Benchmark, repeats: list[tuple[Timing, ...]], *, peak_bytes: int = 0) -> Row:
-        """Return the row for the repeats of one benchmark. `peak_bytes`: of the process, if the repeats do not contain
-        it.
+    def of(
+        cls, benchmark: Benchmark, repeats: list[tuple[Timing, ...]], *, size: int | None = None, peak_bytes: int = 0
+    ) -> Row:
+        """Return the row for the repeats of one benchmark.
+
+        `size`: the operations that were requested, if a repeat may make fewer. `peak_bytes`: of the process, if the
+        repeats do not contain it.
         """
         unit, goal = benchmark.unit, benchmark.goal
         works = sorted((work for work, *_ in repeats), key=unit.of)
@@ -172,6 +181,7 @@ class Row:
             one.name: _rounded(median(unit.of(each[at]) for each in repeats))
             for at, one in enumerate(repeats[0][1:], start=1)
         }
+        besides = [_rounded(work.beside) for work in works if work.beside is not None]
         slowest = min if unit.more_is_better else max
         limit_by = slowest(limits, key=lambda name: limits[name]) if limits else ""
         limit = limits.get(limit_by)
@@ -196,10 +206,11 @@ class Row:
             goal=goal.text(unit) if goal else "",
             goal_value=goal.value if goal else None,
             met=None,
+            beside=median(besides) if besides else None,
             peak_mib=round((max(work.peak_bytes for work in works) or peak_bytes) / 2**20, 1),
             note=repeats[-1][0].note,
         )
-        if goal is None or row.operations < benchmark.operations:
+        if goal is None or (size or row.operations) < benchmark.operations:
             return row
         return replace(row, met=goal.is_met(row, unit))
 

@@ -135,11 +135,13 @@ class Latencies:
     quiet_s: list[float] = field(default_factory=list)
     beside_s: list[float] = field(default_factory=list)
 
-    def note(self) -> str:
+    def describe(self, timing: Timing) -> None:
+        """Set the note of a repeat, and how much longer payments took beside the work, over all repeats so far."""
         quiet, beside = (1000 * float(np.percentile(each, 99)) for each in (self.quiet_s, self.beside_s))
-        return (
+        timing.beside = beside / quiet
+        timing.note = (
             f"{len(self.beside_s):,} single payments beside all repeats: 99th percentile {beside:.1f} ms, "
-            f"{beside / quiet:.2f} times the quiet one, {quiet:.1f} ms; longest {1000 * max(self.beside_s):.0f} ms"
+            f"{timing.beside:.2f} times the quiet one, {quiet:.1f} ms; longest {1000 * max(self.beside_s):.0f} ms"
         )
 
 
@@ -193,7 +195,7 @@ def _beside(
         timing = Timing(setting.operations, time.perf_counter() - start, peak_bytes=peak_bytes())
     pay_quietly()
     require(kind in {each.kind for each in events}, f"there is no event {kind}")
-    timing.note = latencies.note()
+    latencies.describe(timing)
     return timing
 
 
@@ -206,7 +208,7 @@ BENCHMARKS: Final = (
         "the same rows written in order into new memory",
         seal,
         unit=TOTAL_MS,
-        goal=Goal(60_000),
+        goal=Goal(60_000, beside_max=2),
     ),
     Benchmark(
         "programmes-purses-drop",
@@ -216,6 +218,6 @@ BENCHMARKS: Final = (
         "the same rows and movements written in order into new memory",
         drop,
         unit=TOTAL_MS,
-        goal=Goal(5_000),
+        goal=Goal(5_000, beside_max=2),
     ),
 )

@@ -69,7 +69,7 @@ def _child(work: str, folder: Path, operations: int, repeats: int, parent: Conne
             timings.append(repeat)
             parent.send(("repeated", None))
         require(len(timings) == repeats, f"{benchmark.work} measured {len(timings)} repeats of {repeats}")
-        parent.send(("row", asdict(Row.of(benchmark, timings, peak_bytes=peak_bytes()))))
+        parent.send(("row", asdict(Row.of(benchmark, timings, size=operations, peak_bytes=peak_bytes()))))
     except MemoryError as error:
         parent.send(("failed", (UnavailableError, f"no memory: {error}", None)))
     except SyceeError as error:

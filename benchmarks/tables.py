@@ -12,7 +12,11 @@ from rich.table import Table
 
 TABLE_WIDTH: Final = 240  # for output to a file, so that no cell is cut
 # Only in JSON.
-HIDDEN: Final = {"description", "limit", "millions", "limits", "goal_value", "took_s", "date", "command", "note"}
+HIDDEN: Final = {"description", "limit", "millions", "limits", "goal_value", "took_s", "date", "command", "note"} | {
+    "machine",
+    "commit",
+    "label",
+}
 
 
 def show(found: dict[str, Any], *, as_json: bool) -> None:
@@ -43,6 +47,11 @@ def sentence(row: dict[str, Any]) -> str:
     if row["met"] is not None:
         parts.append(f"goal {row['goal']} {'met' if row['met'] else 'not met'}")
     return ", ".join(parts)
+
+
+def name_of(row: dict[str, Any]) -> str:
+    """Return the name of a row, with its label if it has one."""
+    return f"{row['work']} ({row['label']})" if row.get("label") else str(row["work"])
 
 
 def figure(value: float, unit: str) -> str:
