@@ -61,8 +61,8 @@ def newest() -> list[dict[str, Any]]:
 
 
 def missing(rows: list[dict[str, Any]]) -> list[str]:
-    """Return the names of the catalogue's rows that have no result."""
-    measured = {row["work"] for row in rows if "not_run" not in row}
+    """Return the names of the catalogue's rows that have no result; one with a label is beside another."""
+    measured = {row["work"] for row in rows if "not_run" not in row and not row["label"]}
     return [one.work for one in catalogue.BENCHMARKS if one.work not in measured]
 
 
@@ -109,7 +109,7 @@ def block(rows: list[dict[str, Any]]) -> str:
     machines = _machines(measured)
     parts = [_goals(measured), _list_of(machines), _figures(measured, machines), _details(measured)]
     absent = [f"- `{row['work']}`: {row['not_run']}" for row in rows if "not_run" in row]
-    recorded = {row["work"] for row in rows}
+    recorded = {row["work"] for row in rows if "not_run" in row}
     absent += [f"- `{work}`: not recorded yet" for work in missing(rows) if work not in recorded]
     if absent:
         parts.append("Without a result:\n\n" + "\n".join(absent))
