@@ -153,11 +153,11 @@ bench-clearing: $(DEV) ## Measure the clearing house at full size: queues with f
 COMPILE = $(UV) pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
   --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 
-# runtime.txt serves `make pilot`: the core, and the extra that draws its report.
+# runtime.txt serves `make pilot`: the core and the extra `pilot`.
 .PHONY: lock
 lock: .uv/.stamp ## Renew requirements/*.txt from pyproject.toml (UPGRADE=--upgrade uses the newest releases)
 	env -u UV_FIND_LINKS -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_DEFAULT_INDEX -u UV_CONSTRAINT bash -euo pipefail -c '\
-	  $(COMPILE) $(UPGRADE) pyproject.toml --extra report --group build -o requirements/runtime.txt; \
+	  $(COMPILE) $(UPGRADE) pyproject.toml --extra pilot --group build -o requirements/runtime.txt; \
 	  $(COMPILE) $(UPGRADE) pyproject.toml --extra all --group build --group dev -c requirements/runtime.txt -o requirements/dev.txt; \
 	  $(COMPILE) $(UPGRADE) --no-deps --group pyproject.toml:schemas -o requirements/schemas.txt; \
 	  $(COMPILE) $(UPGRADE) --no-deps --group pyproject.toml:peers -o requirements/peers.txt; \

@@ -9,11 +9,14 @@ import subprocess
 import sys
 import tomllib
 import zipfile
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests import small_kernel
+
+from sycee.core.extras import install_line
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -120,9 +123,59 @@ def test_extras_share_nothing_with_the_core() -> None:
         "webauthn",
     ]
     assert not set(extra_modules()) & set(map(distribution, PROJECT["dependencies"]))
-    every = {each for extra in PROJECT["optional-dependencies"] for each in (extra,)} - {"all"}
-    named = set(re.findall(r"[a-z0-9]+", PROJECT["optional-dependencies"]["all"][0].partition("[")[2]))
-    assert every - named == {"service", "client", "compliance"}  # which postgresql and server include
+
+
+def test_the_extra_all_brings_every_library() -> None:
+    every = {distribution(each) for extra in PROJECT["optional-dependencies"].values() for each in extra} - {"sycee"}
+    brought: dict[str, set[str]] = {name: set() for name in PROJECT["optional-dependencies"]}
+    for requirement in metadata.requires("sycee") or []:
+        named = re.search(r"extra == '(\w+)'", requirement)
+        if named:
+            brought[named[1]].add(distribution(requirement.partition(";")[0]))
+    assert brought["all"] == every
+    assert brought["client"] | brought["compliance"] | brought["pilot"] < brought["bank"]
+    assert brought["bank"] == brought["clearing"] & brought["research"]
+
+
+def describe(folder: Path, direct_url: dict[str, Any] | None) -> None:
+    """Write the description of an installed Sycee, as installers do; `direct_url` is None for one from an index."""
+    info = folder / "sycee-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.4\nName: sycee\nVersion: 0.1.0\n", encoding="utf-8")
+    if direct_url is not None:
+        (info / "direct_url.json").write_text(json.dumps(direct_url), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("direct_url", "installed"),
+    [
+        (None, '"sycee[bank]"'),
+        ({"url": "file:///srv/a%20clone", "dir_info": {}}, '"/srv/a clone[bank]"'),
+        ({"url": "file:///srv/clone", "dir_info": {"editable": True}}, '-e "/srv/clone[bank]"'),
+        ({"url": "file:///srv/s.whl", "archive_info": {}}, '"sycee[bank] @ file:///srv/s.whl"'),
+        (
+            {"url": "https://host.example/s.git", "vcs_info": {"vcs": "git", "commit_id": "12ab"}},
+            '"sycee[bank] @ git+https://host.example/s.git@12ab"',
+        ),
+    ],
+)
+def test_the_line_to_paste_follows_the_installation(
+    direct_url: dict[str, Any] | None, installed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    describe(tmp_path, direct_url)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))  # without pip
+    assert install_line("bank") == f"{sys.executable} -m pip install {installed}"
+
+
+def test_the_line_is_short_in_the_clone_and_its_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    describe(tmp_path, {"url": tmp_path.as_uri(), "dir_info": {}})
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "pip").touch(0o755)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    assert install_line("bank") == 'pip install ".[bank]"'
 
 
 # Calls the command line for each list of words in argv[1], without the libraries named in argv[2].
@@ -154,13 +207,22 @@ def test_the_core_commands_need_no_extra(installed: Path) -> None:
         ["simulate", "--histories", "1"],
     ]
     lacks = {
-        "archive": [["export", "little"], ["query", "little"]],
-        "compliance": [["compliance", "check", example], ["compliance", "test"]],
-        "pdf": [["statement", "little", account, "--pdf", "x.pdf"]],
-        "report": [["pilot", "luohu", "--scale", "0.002", "--report", "x.html"]],
-        "iso20022": [["compliance", "screen", example, f"{example}/payment.xml"]],
-        "server": [["demo", "x"], ["serve", "x"]],
-        "service": [["supply", "bank"], ["drop", "show", "bank", "x"], ["drop", "try", "x", "y", "--folder", "z"]],
+        "bank": [
+            ["export", "little"],
+            ["query", "little"],
+            ["statement", "little", account, "--pdf", "x.pdf"],
+            ["demo", "x"],
+            ["serve", "x"],
+            ["supply", "bank"],
+            ["drop", "show", "bank", "x"],
+            ["drop", "try", "x", "y", "--folder", "z"],
+        ],
+        "compliance": [
+            ["compliance", "check", example],
+            ["compliance", "test"],
+            ["compliance", "screen", example, f"{example}/payment.xml"],
+        ],
+        "pilot": [["pilot", "luohu", "--scale", "0.002", "--report", "x.html"]],
     }
     calls = works + [words for each in lacks.values() for words in each]
     results: list[Any] = json.loads(run_installed(installed, CALLS, json.dumps(calls), json.dumps(extra_modules())))
@@ -175,26 +237,27 @@ def test_the_core_commands_need_no_extra(installed: Path) -> None:
             assert (code, out) == (4, "")
             lacking, hint = err.splitlines()
             assert lacking.endswith(f' is not installed: it comes with the extra "{extra}"')
-            assert hint == f'hint: pip install "sycee[{extra}]", or in a clone: pip install ".[{extra}]"'
+            assert hint.startswith("hint: ")
+            assert hint.endswith(f'pip install "sycee[{extra}]"')
     assert not (installed.parent / "x.pdf").exists()
 
 
 MISSING = [
-    ("pyarrow", "import sycee.archive.export", "archive"),
-    ("pyarrow", "import sycee.archive.exporter", "archive"),
-    ("duckdb", "import sycee.archive.query", "archive"),
-    ("duckdb", "import sycee.archive.check", "archive"),
-    ("reportlab", "import sycee.archive.statement_pdf", "pdf"),
+    ("pyarrow", "import sycee.archive.export", "bank"),
+    ("pyarrow", "import sycee.archive.exporter", "bank"),
+    ("duckdb", "import sycee.archive.query", "bank"),
+    ("duckdb", "import sycee.archive.check", "bank"),
+    ("reportlab", "import sycee.archive.statement_pdf", "bank"),
     ("highspy", "import sycee.netting.optimise", "clearing"),
-    ("lxml", "import sycee.iso20022.reading", "iso20022"),
+    ("lxml", "import sycee.iso20022.reading", "compliance"),
     ("rapidfuzz", "import sycee.compliance.judging.judge", "compliance"),
     ("cleanco", "import sycee.compliance.names", "compliance"),
-    ("sqlalchemy", "import sycee.compliance.enforcement.service", "service"),
-    ("sqlalchemy", "import sycee.database.engines", "service"),
-    ("sqlalchemy", "import sycee.bank.bank", "service"),
-    ("alembic", "import sycee.database.migrations", "service"),
-    ("psycopg", "from sycee.database.engines import engine; engine('postgresql://host/name')", "postgresql"),
-    ("matplotlib", "from sycee.report import chart; chart.svg(None, name='x', width=1, height=1)", "report"),
+    ("sqlalchemy", "import sycee.compliance.enforcement.service", "bank"),
+    ("sqlalchemy", "import sycee.database.engines", "bank"),
+    ("sqlalchemy", "import sycee.bank.bank", "bank"),
+    ("alembic", "import sycee.database.migrations", "bank"),
+    ("psycopg", "from sycee.database.engines import engine; engine('postgresql://host/name')", "bank"),
+    ("matplotlib", "from sycee.report import chart; chart.svg(None, name='x', width=1, height=1)", "pilot"),
 ]
 # Each library is missing in a child of its own; what all of them import is imported once.
 IMPORTS = """
@@ -219,8 +282,7 @@ def test_python_names_the_missing_extra() -> None:
     calls = json.dumps([[missing, code] for missing, code, _ in MISSING])
     done = subprocess.run([sys.executable, "-c", IMPORTS, calls], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == [
-        f'{missing} is not installed: it comes with the extra "{extra}"|'
-        f'pip install "sycee[{extra}]", or in a clone: pip install ".[{extra}]"'
+        f'{missing} is not installed: it comes with the extra "{extra}"|{install_line(extra)}'
         for missing, _, extra in MISSING
     ]
     assert done.stderr == ""
@@ -229,7 +291,7 @@ def test_python_names_the_missing_extra() -> None:
 def test_a_missing_module_of_ours_is_a_bug() -> None:
     from sycee.core.extras import extra
 
-    with pytest.raises(ModuleNotFoundError, match=r"sycee\.nothing"), extra("archive"):
+    with pytest.raises(ModuleNotFoundError, match=r"sycee\.nothing"), extra("bank"):
         import sycee.nothing  # noqa: F401
 
 

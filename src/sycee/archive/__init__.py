@@ -3,7 +3,7 @@
 An archive is a copy. It can be deleted and exported again; a ledger never needs it.
 
 - Reading: `history_source`, `history_copy` (copies between two frames), `timestamps`.
-- Results: `statements`, `packets`, `balances`, `statement_csv`, `statement_pdf` (extra "pdf").
-- Archives (extra "archive"): `schema` (columns), `manifest`, `parquet_files`, `tables`, `export`, `exporter` (thread),
+- Results: `statements`, `packets`, `balances`, `statement_csv`, `statement_pdf` (extra "bank").
+- Archives (extra "bank"): `schema` (columns), `manifest`, `parquet_files`, `tables`, `export`, `exporter` (thread),
   `query` (DuckDB), `check` (comparison with the ledger).
 """

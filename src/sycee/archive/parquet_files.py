@@ -19,7 +19,7 @@ from sycee.core.errors import IntegrityError, UnavailableError, require
 from sycee.core.extras import extra
 from sycee.ledger.invariants import exact_sum
 
-with extra("archive"):
+with extra("bank"):
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq

@@ -21,7 +21,7 @@ from sycee.core.errors import IntegrityError, UnavailableError, UsageError
 from sycee.core.extras import extra
 from sycee.sequencer.folders import folder_path
 
-with extra("archive"):
+with extra("bank"):
     import duckdb
 
 # Restrictions from the start; `_lock` adds the others when the views exist.

@@ -17,7 +17,7 @@ from sycee.core.extras import extra
 from sycee.core.money import currency_of
 from sycee.core.timestamps import local_time, utc_text
 
-with extra("pdf"):
+with extra("bank"):
     from reportlab.lib.pagesizes import A4
     from reportlab.pdfbase import pdfmetrics
     from reportlab.pdfbase.cidfonts import UnicodeCIDFont

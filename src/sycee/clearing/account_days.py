@@ -20,7 +20,7 @@ from sycee.core.timestamps import local_days
 from sycee.database.stores import Stores
 from sycee.database.transactions import reading
 
-with extra("iso20022"):
+with extra("clearing"):
     from sycee.iso20022.account_reports import AccountDay, AccountEntry
 from sycee.clearing.payments import uetr_text
 from sycee.iso20022.bulk_credit_transfers import institution_of

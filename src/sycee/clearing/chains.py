@@ -15,7 +15,7 @@ import numpy as np
 from sycee.core.canonical_json import canonical
 from sycee.core.extras import extra
 
-with extra("iso20022"):
+with extra("clearing"):
     from sycee.iso20022 import credit_transfers
 from sycee.iso20022.bulk_credit_transfers import TransferColumns, TransferMessage, TransferRow
 from sycee.iso20022.credit_transfers import Agent, CreditTransfer, Party

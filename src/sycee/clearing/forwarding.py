@@ -20,7 +20,7 @@ from sycee.core import money
 from sycee.core.errors import IntegrityError
 from sycee.core.extras import extra
 
-with extra("iso20022"):
+with extra("clearing"):
     from sycee.iso20022 import answers
 from sycee.iso20022.bulk_credit_transfers import bank_code, institution_of
 from sycee.iso20022.business_header import End, Header

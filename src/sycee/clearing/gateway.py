@@ -33,7 +33,7 @@ from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.extras import extra
 
-with extra("iso20022"):
+with extra("clearing"):
     from sycee.iso20022 import answers
 from sycee.iso20022.amounts import minor_units
 from sycee.iso20022.bulk_credit_transfers import (

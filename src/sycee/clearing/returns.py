@@ -11,7 +11,7 @@ from blake3 import blake3
 from sycee.clearing.chains import Chain
 from sycee.core.extras import extra
 
-with extra("iso20022"):
+with extra("clearing"):
     from sycee.iso20022 import forms
 from sycee.iso20022.bulk_credit_transfers import bank_code
 from sycee.iso20022.credit_transfers import agent_of, party_of

@@ -42,7 +42,7 @@ def days(
     from sycee.days.compare import compare
 
     if report is not None:
-        with extra("report"):
+        with extra("clearing"):
             import matplotlib as mpl  # noqa: F401
         require_place(report)
     loaded = assumed.load(assumptions)

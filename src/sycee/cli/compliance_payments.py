@@ -12,7 +12,6 @@ from sycee.cli.compliance_options import DEFAULT_INPUTS, STOPPED, Inputs, Lists,
 from sycee.cli.parameters import AsJson
 from sycee.cli.terminal import note, progress
 from sycee.core.errors import UsageError
-from sycee.core.extras import extra
 
 if TYPE_CHECKING:
     from datetime import date
@@ -42,9 +41,6 @@ def screen(
     json_: AsJson = False,
 ) -> int:
     """Screen the payments of a message, and store nothing. Exit code 1 if one is refused."""
-    with extra("iso20022"):  # first, because this extra includes that of the judge
-        import lxml  # noqa: F401
-
     from sycee.compliance.enforcement import payment_messages
     from sycee.compliance.enforcement.payment_messages import ScreenedTransfer
     from sycee.compliance.enforcement.unstored import UnstoredCompliance

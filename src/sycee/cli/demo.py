@@ -38,7 +38,7 @@ def demo(
 
 
 def _demo(folder: Path | None, seed: int, port: int) -> int:
-    with extra("server"):
+    with extra("bank"):
         from sycee.demo.running import run_demo
 
     def run(place: Path) -> None:

@@ -86,7 +86,7 @@ def luohu(
 
 def _check_report(path: Path, data: Path | None) -> None:
     """Raise UsageError or UnavailableError before the replay if the report cannot be written after it."""
-    with extra("report"):
+    with extra("pilot"):
         import matplotlib as mpl  # noqa: F401
     if data is not None:
         refuse_inside(path, data, "--report")

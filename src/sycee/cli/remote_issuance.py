@@ -121,7 +121,7 @@ def rules(
         from sycee.client.values import ReserveRule
 
         if source:
-            with extra("service"):
+            with extra("bank"):
                 from sycee.issuance import reserve_rules
             made = [
                 ReserveRule(each.wallet_class, each.from_day.isoformat(), each.holder, each.share_ppm, each.source)

@@ -40,7 +40,7 @@ def city(
     """
     from sycee.core.extras import extra
 
-    with extra("sandbox"):  # the page is drawn at the end
+    with extra("research"):  # the page is drawn at the end
         import matplotlib as mpl  # noqa: F401
 
     from sycee.sandbox.city import definition as city_files

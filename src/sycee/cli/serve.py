@@ -31,7 +31,7 @@ def serve(
     The settings whose names begin with `http_` state where and how. Other processes cannot open the bank meanwhile.
     """
     house = signing_keys([house_key]) if house_key else ()
-    with extra("server"):
+    with extra("bank"):
         from sycee.server import main
         from sycee.server.routes.clearing import not_settled
     origin = ""

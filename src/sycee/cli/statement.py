@@ -46,7 +46,7 @@ def statement(
     require_outputs({"--csv": csv_, "--pdf": pdf}, outside=folder)
     number = _account_of_alias(folder, account) if is_alias(account) else ids.parse(account)
     if pdf is not None:
-        from sycee.archive import statement_pdf  # noqa: F401 - without the extra "pdf", fail before reading the ledger
+        from sycee.archive import statement_pdf  # noqa: F401 - without the extra "bank", fail before reading the ledger
     ledger = replay(folder)
     with_digest = pdf is not None or json_  # shown only there, and slow to compute
     found = statements.statement(

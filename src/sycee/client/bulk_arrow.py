@@ -21,7 +21,7 @@ from sycee.core.limits import ENVELOPE_BYTES
 from sycee.core.records.bulk_rows import BATCH_ROWS, BATCHES_MAX, ENVELOPES_MAX, Rows, code_name
 from sycee.core.records.envelopes import decode
 
-with extra("archive"):
+with extra("bank"):
     import pyarrow as pa
 
 STREAM_TYPE: Final = "application/vnd.apache.arrow.stream"

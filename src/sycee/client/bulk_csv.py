@@ -22,7 +22,7 @@ from sycee.core.extras import extra
 from sycee.core.money import Currency
 from sycee.core.records.bulk_rows import ROWS_MAX, Rows, code_name
 
-with extra("archive"):
+with extra("bank"):
     import pyarrow as pa
     import pyarrow.compute as pc
     from pyarrow import csv

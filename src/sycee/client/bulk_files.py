@@ -14,7 +14,7 @@ from sycee.core.money import Currency
 from sycee.core.output_files import write_file
 from sycee.core.records.bulk_rows import ROWS_MAX, Rows
 
-with extra("archive"):
+with extra("bank"):
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -6,6 +6,6 @@ migrations, and passes them as a `Schema`. Everything uses SQLAlchemy Core, with
 
 from sycee.core.extras import extra
 
-with extra("service"):
+with extra("bank"):
     import alembic  # noqa: F401
     import sqlalchemy  # noqa: F401

@@ -73,7 +73,7 @@ def engine(
         return _sqlite(url, read_only, secure_delete)
     if "service" in url.query:
         _require_own_service_file()
-    with extra("postgresql"):
+    with extra("bank"):
         import psycopg  # noqa: F401 - the driver that SQLAlchemy loads
 
     def connect() -> DBAPIConnection:

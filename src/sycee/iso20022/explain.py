@@ -15,7 +15,7 @@ from sycee.iso20022.elements import Part
 from sycee.iso20022.forms import Form
 from sycee.iso20022.reading import Element, MessageError, local_name
 
-with extra("iso20022"):
+with extra("compliance"):
     from lxml import etree
 
 _BLANKS: Final = " \n\r\t"  # of XML; Python knows more

@@ -16,7 +16,7 @@ from sycee.core.errors import UsageError
 from sycee.core.extras import extra
 from sycee.iso20022 import forms
 
-with extra("iso20022"):
+with extra("compliance"):
     from lxml import etree
 
 MESSAGE_BYTES_MAX: Final = 64 << 20  # some 30,000 credit transfers; parsing needs ten times as much memory

@@ -15,7 +15,7 @@ from sycee.core.extras import extra
 from sycee.iso20022.elements import Part, layout
 from sycee.iso20022.forms import Form
 
-with extra("iso20022"):
+with extra("compliance"):
     from lxml import etree
 
 NAMESPACE: Final = "urn:iso:std:iso:20022:tech:xsd:"

@@ -19,7 +19,7 @@ import numpy as np
 
 from sycee.core.extras import extra
 
-with extra("server"):
+with extra("bank"):
     import httptools
 
 TICK_S: Final = 0.001  # an event loop cannot sleep for less

@@ -18,7 +18,7 @@ from sycee.load.readers import ReaderProcess, Readers
 from sycee.load.signing import Progress, sign_payments
 from sycee.load.wallets import LoadWallets, read_wallets
 
-with extra("server"):
+with extra("bank"):
     import uvloop
 
 PATH: Final = "/v1/payments"

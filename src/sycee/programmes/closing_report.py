@@ -100,7 +100,7 @@ def tables(results: OccurrenceFigures) -> dict[str, list[dict[str, Any]]]:
 def write(folder: Path, programme: Programme, results: OccurrenceFigures, effect: Effect | None = None) -> list[Path]:
     """Write the page and its tables into a folder; return the files.
 
-    Raises MissingExtraError without the extra "archive", and like `core.output_files.write_file`.
+    Raises MissingExtraError without the extra "bank", and like `core.output_files.write_file`.
     """
     made = files(programme, results, effect)
     folder.mkdir(parents=True, exist_ok=True)
@@ -133,7 +133,7 @@ def _csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
 
 
 def _parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
-    with extra("archive"):
+    with extra("bank"):
         import pyarrow as pa
         from pyarrow import parquet
 

@@ -483,7 +483,7 @@ def _twice(headings: Sequence[str]) -> Cells:
 
 
 def _arrow_groups(file: BinaryIO, head: bytes, name: str) -> Iterator[Group]:
-    with extra("archive"):
+    with extra("bank"):
         import pyarrow as pa
         import pyarrow.ipc
         import pyarrow.parquet

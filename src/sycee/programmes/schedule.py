@@ -50,7 +50,7 @@ class Schedule:
 
         A rule of which no day fits would be searched for thousands of years.
         """
-        with extra("service"):
+        with extra("bank"):
             from dateutil.parser import parse
             from dateutil.rrule import rrulestr
 
@@ -119,7 +119,7 @@ def _checked_rule(table: Table) -> str:
     for name in ("INTERVAL", "COUNT"):
         if name in values and not (values[name].isascii() and values[name].isdigit() and int(values[name])):
             raise table.error("rule", f"{documents.found(rule)}: {name} is no number from 1 on", right=_RIGHT)
-    with extra("service"):
+    with extra("bank"):
         from dateutil.rrule import rrulestr
     try:
         rrulestr(rule, dtstart=datetime.fromisoformat("2000-01-01"))

@@ -73,7 +73,7 @@ def svg(drawing: Drawing, *, name: str, width: int, height: int, narrow: bool = 
 
     `name` is unique in the page: references inside the SVG are derived from it. Equal arguments give equal bytes.
     """
-    with extra("report"):
+    with extra("pilot"):
         import matplotlib as mpl
         from matplotlib.backends.backend_svg import FigureCanvasSVG
         from matplotlib.figure import Figure

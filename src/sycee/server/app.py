@@ -281,7 +281,7 @@ def _resolve_dependencies(app: FastAPI) -> None:
 
 
 def _tracing(endpoint: str) -> Tracing | None:
-    """Return the exporter of traces; None without a collector. Raises MissingExtraError without its extra."""
+    """Return the exporter of traces; None without a collector."""
     if not endpoint:
         return None
     from sycee.server.tracing import Tracing

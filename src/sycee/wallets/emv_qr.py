@@ -16,7 +16,7 @@ from sycee.core import ids, money
 from sycee.core.errors import UsageError
 from sycee.core.extras import extra
 
-with extra("service"):
+with extra("bank"):
     import segno
 
 STATIC: Final = "11"

@@ -31,7 +31,7 @@ from sycee.sandbox.city.model import (
     Zones,
 )
 
-with extra("archive"):
+with extra("research"):
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -50,7 +50,7 @@ def sobol(
     make the difference. Equal arguments give an equal object. Raises UsageError as `require_samples`.
     """
     require_samples(samples)
-    with extra("sandbox"):
+    with extra("research"):
         from SALib.analyze import sobol as analysing
         from SALib.sample import sobol as sampling
     problem = {"num_vars": len(FACTORS), "names": list(FACTORS), "bounds": [[0.0, 1.0]] * len(FACTORS)}

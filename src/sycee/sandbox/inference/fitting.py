@@ -299,7 +299,7 @@ def _fit(
     progress: Callable[[int], None],
     observed: Array | None,
 ) -> Fitted:
-    with extra("fit"), warnings.catch_warnings():
+    with extra("research"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import pyabc
     done = 0

@@ -129,7 +129,7 @@ def load(source: Path | str = STANDARD) -> Posterior:
 
 def parse(content: bytes, file: str) -> Posterior:
     """Return the posterior in the bytes of a Parquet file; `file` is the name for errors. Errors as `load`."""
-    with extra("archive"):
+    with extra("research"):
         import pyarrow as pa
         import pyarrow.parquet as parquet
     try:
@@ -218,7 +218,7 @@ def store(
     record: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a posterior: values (particles, names) in units of the parameters' file; the others (particles,)."""
-    with extra("archive"):
+    with extra("research"):
         import pyarrow as pa
         import pyarrow.parquet as parquet
     columns = {name: pa.array(values[:, at]) for at, name in enumerate(names)} | {

@@ -185,7 +185,7 @@ def _why(prediction: dict[str, Any], result: Result) -> str:
 
 
 def _score(result: Result, row: dict[str, Any]) -> Score:
-    with extra("sandbox"):
+    with extra("research"):
         import scoringrules
     sample = np.array(row["sample"], np.float64)
     bands: dict[str, float] = row["quantiles"]

@@ -15,7 +15,7 @@ from sycee.core.extras import extra
 from sycee.core.keys import ED25519, Y_ODD, PublicKey
 from sycee.server.auth.refusals import ALGORITHMS
 
-with extra("server"):
+with extra("bank"):
     from joserfc import jwt
     from joserfc.errors import JoseError
     from joserfc.jwk import ECKey, OKPKey

@@ -35,7 +35,7 @@ from sycee.server.auth.settings import LOOPBACK, AuthSettings, Provider
 from sycee.server.auth.tables import OIDC_LINKS
 from sycee.server.auth.told import Told
 
-with extra("server"):
+with extra("bank"):
     import httpx
     from authlib.oauth2.auth import ClientAuth
     from authlib.oauth2.rfc6749.parameters import prepare_grant_uri

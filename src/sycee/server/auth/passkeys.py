@@ -42,7 +42,7 @@ from sycee.server.auth.settings import AuthSettings
 from sycee.server.auth.tables import CREDENTIAL_BYTES_MAX, PASSKEYS, SESSIONS
 from sycee.server.auth.told import Told
 
-with extra("server"):
+with extra("bank"):
     import webauthn
     from webauthn.helpers import base64url_to_bytes, options_to_json_dict
     from webauthn.helpers.structs import (

@@ -17,7 +17,7 @@ from sycee.core.extras import extra
 from sycee.server.auth.refusals import TooManyRequests
 from sycee.server.auth.settings import RateLimit
 
-with extra("server"):
+with extra("bank"):
     from limits import RateLimitItem, RateLimitItemPerSecond
     from limits.storage.base import SlidingWindowCounterSupport, Storage
     from limits.strategies import SlidingWindowCounterRateLimiter

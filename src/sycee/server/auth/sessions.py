@@ -29,7 +29,7 @@ from sycee.server.auth.refusals import ForeignOrigin, NotAuthenticated
 from sycee.server.auth.settings import MINUTE_NS, AuthSettings
 from sycee.server.auth.tables import SESSIONS
 
-with extra("server"):
+with extra("bank"):
     from starlette.responses import Response
 
 SameSite: TypeAlias = Literal["strict", "lax"]
