@@ -22,7 +22,7 @@ README = page("README.md")
 LINES_MAX, SENTENCE_MAX, CELL_MAX = 120, 25, 20  # lines, words, words
 FIRST_SCREEN = 30  # lines
 EMPTY = "nothing"  # what a reader installs who needs no package
-PATIENCE_S = 600
+PATIENCE_S = 1_800  # an installation of the largest extra on a busy machine
 
 _CODE = re.compile(r"`([^`]+)`")
 _WORD = re.compile(r"\w[\w'’.,/-]*")
