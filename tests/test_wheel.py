@@ -137,6 +137,18 @@ def test_the_extra_all_brings_every_library() -> None:
     assert brought["bank"] == brought["clearing"] & brought["research"]
 
 
+QUOTED_EXTRA = re.compile(r"""(?:with |, )extra\("(\w+)"\)|\bextras?\s+[`"](\w+)[`"]|pip install [^`\n]*\[(\w+)\]\"""")
+
+
+@pytest.mark.fast
+def test_code_and_pages_name_extras_that_exist() -> None:
+    files = [*ROOT.glob("src/**/*.py"), *ROOT.glob("docs/**/*.md"), ROOT / "README.md"]
+    texts = {file.relative_to(ROOT).as_posix(): file.read_text(encoding="utf-8") for file in files}
+    named = [(file, "".join(found)) for file, text in texts.items() for found in QUOTED_EXTRA.findall(text)]
+    assert len(named) > 60
+    assert [each for each in named if each[1] not in PROJECT["optional-dependencies"]] == []
+
+
 def describe(folder: Path, direct_url: dict[str, Any] | None) -> None:
     """Write the description of an installed Sycee, as installers do; `direct_url` is None for one from an index."""
     info = folder / "sycee-0.1.0.dist-info"

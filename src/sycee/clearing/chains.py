@@ -1,7 +1,7 @@
 """What the message of a payment says about the institutions and persons in it, as far as compliance judges it.
 
 Payments with equal chains share one: the amount and the UETR are the payment's own. Names of persons are not kept.
-The extra `iso20022` is needed.
+The extra `clearing` is needed.
 """
 
 from __future__ import annotations

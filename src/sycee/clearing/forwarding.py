@@ -1,7 +1,7 @@
 """The content of messages that the house forwards, made of the messages from which they follow.
 
 Each has one payment, the house as its sender in the header, and the references of the first message. The extra
-`iso20022` is needed.
+`clearing` is needed.
 """
 
 from __future__ import annotations

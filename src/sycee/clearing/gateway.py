@@ -1,4 +1,4 @@
-"""Payments as messages of ISO 20022: pacs.009, pacs.008 and pacs.004 in, pacs.002 out. The extra `iso20022` is needed.
+"""Payments as messages of ISO 20022: pacs.009, pacs.008 and pacs.004 in, pacs.002 out. The extra `clearing` is needed.
 
 A delivery has one message or thousands: `pack` joins them, and the participant signs all bytes once.
 """

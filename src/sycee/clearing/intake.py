@@ -1,4 +1,4 @@
-"""Deliveries of messages: each is stored, and each of its messages is answered. The extra `iso20022` is needed."""
+"""Deliveries of messages: each is stored, and each of its messages is answered. The extra `clearing` is needed."""
 
 from __future__ import annotations
 

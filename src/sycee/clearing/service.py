@@ -72,7 +72,7 @@ class Clearing:
         )
 
     def gateway(self) -> Gateway:
-        """Return the reader and writer of messages. The extra `iso20022` is needed."""
+        """Return the reader and writer of messages. The extra `clearing` is needed."""
         from sycee.clearing.gateway import Gateway
 
         return Gateway(self.register, self.receiving, self.permits, self.payments, self._zone)
@@ -119,7 +119,7 @@ class Clearing:
         )
 
     def received_statements(self) -> ReceivedStatements:
-        """Return what compares statements of other institutions with positions. The extra `iso20022` is needed."""
+        """Return what compares statements of other institutions with positions. The extra `clearing` is needed."""
         from sycee.clearing.account_days import AccountDays
         from sycee.clearing.received_statements import ReceivedStatements
 

@@ -1,4 +1,4 @@
-"""Stored messages, read again from their deliveries. The extra `iso20022` is needed."""
+"""Stored messages, read again from their deliveries. The extra `clearing` is needed."""
 
 from __future__ import annotations
 

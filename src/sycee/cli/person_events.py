@@ -229,7 +229,7 @@ def _proof(bank: Bank, account: int, private: SigningKey) -> bytes:
 def _delivered(bank: Bank) -> Delivered:
     from sycee.bank.phone_messages import Delivery
 
-    with extra("server"):
+    with extra("bank"):
         from sycee.server.phone_gateway import way_of
     way = way_of(bank.config)
     if way is None:

@@ -27,7 +27,7 @@ class MissingExtraError(UnavailableError, ImportError):
 
 @contextmanager
 def extra(name: str) -> Iterator[None]:
-    """Import libraries of the extra `name` in this block.
+    """Import libraries of an extra, given by its name, in this block.
 
     Raises MissingExtraError with the line that installs the extra if a library is missing. Of nested blocks, the outer
     one is named if its extra includes the inner one. A missing module of Sycee itself is a bug and raises
