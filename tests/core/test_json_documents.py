@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,13 @@ def test_a_value_is_read_with_or_without_a_byte_order_mark(tmp_path: Path) -> No
         ("[NaN]", "NaN is no number in JSON"),
         ("[-Infinity]", "-Infinity is no number in JSON"),
         ("9" * 5_000, r"it\.json: not JSON that can be read: Exceeds the limit"),
+        (r'{"a": ["\ud800"]}', "a text has a NUL or a lone surrogate"),
+        (r'{"\udfff": 1}', "a text has a NUL or a lone surrogate"),
+        (b'["\xed\xa0\x80"]', "byte 0xed is not UTF-8"),
+        (r'["a\u0000b"]', "a text has a NUL or a lone surrogate"),
+        ("[9223372036854775808]", "an integer has more than 64 bits"),
+        ("[-9223372036854775809]", "an integer has more than 64 bits"),
+        ("[1e999]", "a number is too large"),
         ("[\n" + "[" * 65 + "]" * 65 + "]", r"it\.json:2: more than 64 levels of arrays and objects"),
         ("[" * 1_000_000, r"it\.json:1: more than 64 levels"),
         ('{"[[[":' * 50_000 + "1" + "}" * 50_000, "more than 64 levels"),
@@ -42,6 +50,11 @@ def test_invalid_json_is_refused(content: str | bytes, says: str) -> None:
     with pytest.raises(UsageError, match=says) as caught:
         json_documents.parse(content, "it.json")
     assert caught.value.hint
+
+
+def test_what_can_be_stored_is_read() -> None:
+    for text in (r'["\ud83d\ude00", "\u0001"]', "[9223372036854775807, -9223372036854775808, 1e300, true, null]"):
+        assert json_documents.parse(text, "it.json") == json.loads(text)
 
 
 def test_64_levels_are_read() -> None:

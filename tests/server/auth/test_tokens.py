@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from joserfc import jws, jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
-from joserfc.util import urlsafe_b64encode
+from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 from tests.identity.world import ANN, BOB, NORTH
 from tests.server.auth.parties import (
     ADDRESS,
@@ -113,6 +113,29 @@ def nested() -> str:
     return urlsafe_b64encode(b"[" * 3_000).decode() + ".e30.e30"
 
 
+# Members of a JSON object that a token must not have: (name, JSON text of the value). The last one is there twice.
+UNREADABLE = {
+    "a lone surrogate": r'"\ud800"',
+    "a NUL": r'"\u0000"',
+    "65 bits": "9223372036854775808",
+    "an infinite number": "1e999",
+    "NaN": "NaN",
+    "65 levels": "[" * 65 + "]" * 65,
+    "a name twice": '1,"x":2',
+}
+
+
+def with_member(token: str, part: int, value: str, key: jwks.Key) -> str:
+    """Return a token with a further member in its header (part 0) or its claims (1), signed with the key."""
+    parts = [urlsafe_b64decode(each.encode()) for each in token.split(".")[:2]]
+    name = "jti" if part and value.startswith('"') else "x"
+    first = json.loads(parts[part])
+    first.pop(name, None)
+    parts[part] = json.dumps(first)[:-1].encode() + f',"{name}":{value}}}'.encode()
+    content = b".".join(map(urlsafe_b64encode, parts))
+    return f"{content.decode()}.{urlsafe_b64encode(key.private_key.sign(content)).decode()}"
+
+
 def payload_of(token: str) -> bytes:
     return jws.extract_compact(token.encode()).payload
 
@@ -155,6 +178,9 @@ FORGED: dict[str, Callable[[Office, str], str]] = {
     ),
     "for another audience": lambda shared, token: signed_as(
         shared, token, own_key(shared), "Ed25519", aud="https://other.example"
+    ),
+    "for another audience too": lambda shared, token: signed_as(
+        shared, token, own_key(shared), "Ed25519", aud=[ISSUER, "https://other.example"]
     ),
     "without an audience": lambda shared, token: signed_as(shared, token, own_key(shared), "Ed25519", aud=None),
     "not yet valid": lambda shared, token: signed_as(
@@ -273,6 +299,26 @@ def test_a_wrong_proof_is_refused(shared: Office, kind: str) -> None:
     refused(lambda: call(shared, machine, token, proof=shown))
 
 
+@pytest.mark.parametrize("part", [0, 1])
+@pytest.mark.parametrize("kind", UNREADABLE)
+def test_what_no_database_stores_is_refused_in_every_token(shared: Office, kind: str, part: int) -> None:
+    machine, value = shared.machine("EdDSA"), UNREADABLE[kind]
+    token = shared.token(machine)
+    proof = with_member(machine.proof(method="GET", url=URL, token=token), part, value, machine.key)
+    refused(lambda: call(shared, machine, token, proof=proof))
+    refused(lambda: call(shared, machine, with_member(token, part, value, own_key(shared))))
+    assertion = with_member(machine.assertion(), part, value, machine.key)
+    refused(lambda: shared.tokens.issue(machine.form(client_assertion=assertion), machine.proof()), "invalid_client")
+    proof = with_member(machine.proof(), part, value, machine.key)
+    refused(lambda: shared.tokens.issue(machine.form(), proof), "invalid_dpop_proof")
+
+
+def test_a_nonce_that_is_no_text_of_unicode_is_refused(shared: Office) -> None:
+    machine = shared.machine("EdDSA")
+    shown = with_member(machine.proof(), 1, r'1,"nonce":"\ud800"', machine.key)
+    refused(lambda: shared.tokens.issue(machine.form(), shown), "invalid_dpop_proof")
+
+
 @pytest.mark.parametrize("algorithm", ["none", "HS256", "RS256"])
 def test_a_proof_of_a_weaker_algorithm_is_refused(shared: Office, algorithm: str) -> None:
     machine = shared.machine()
@@ -363,6 +409,11 @@ def test_a_server_can_require_nonces(tmp_path: Path) -> None:
     "changes",
     [
         {"aud": "https://other.example"},
+        {"aud": [TOKEN_URL, "https://other.example"]},
+        {"aud": [TOKEN_URL, ""]},
+        {"aud": [[TOKEN_URL]]},
+        {"aud": []},
+        {"aud": {TOKEN_URL: 1}},
         {"aud": None},
         {"iss": "someone"},
         {"iss": None},
@@ -385,6 +436,13 @@ def test_a_wrong_assertion_is_refused(shared: Office, changes: dict[str, Any]) -
     form = machine.form(client_assertion=machine.assertion(**changes))
     error = refused(lambda: shared.tokens.issue(form, machine.proof()), "invalid_client")
     assert error.status == 401
+
+
+@pytest.mark.parametrize("audience", [TOKEN_URL, ISSUER, [ISSUER], [TOKEN_URL, ISSUER]], ids=str)
+def test_an_assertion_names_this_server_alone(shared: Office, audience: Any) -> None:
+    machine = shared.machine()
+    form = machine.form(client_assertion=machine.assertion(aud=audience))
+    assert shared.tokens.issue(form, machine.proof())["expires_in"] == 300
 
 
 def test_an_assertion_signed_by_another_key_is_refused(shared: Office) -> None:

@@ -1,16 +1,18 @@
 """JSON Web Keys and signed tokens of the three algorithms ES256, EdDSA and Ed25519, with joserfc.
 
-Every other algorithm is refused by name, "none" and HS256 among them.
+Every other algorithm is refused by name, "none" and HS256 among them. Header and claims are read by `json_documents`
+before the signature is: a token with a text or a number that cannot be stored is malformed, whoever signed it.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from sycee.core import json_documents
+from sycee.core.errors import UsageError
 from sycee.core.extras import extra
 from sycee.core.keys import ED25519, Y_ODD, PublicKey
 from sycee.server.auth.refusals import ALGORITHMS
@@ -18,13 +20,19 @@ from sycee.server.auth.refusals import ALGORITHMS
 with extra("bank"):
     from joserfc import jwt
     from joserfc.errors import JoseError
-    from joserfc.jwk import ECKey, OKPKey
-    from joserfc.jws import JWSRegistry, extract_compact
-    from joserfc.util import urlsafe_b64encode
+    from joserfc.jwk import ECKey, KeySet, OKPKey
+    from joserfc.jws import JWSRegistry
+    from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 
 Key = ECKey | OKPKey
-# Errors of reading a text from outside: deeply nested JSON exceeds the recursion limit.
-MALFORMED: Final = (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError)
+MALFORMED: Final = (
+    JoseError,
+    UsageError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+)  # errors of reading a text
 TOKEN_CHARACTERS_MAX: Final = 4_096  # of a token or a proof; ours have about 700
 
 
@@ -71,7 +79,14 @@ def thumbprint(key: Key) -> str:
 
 def decode(text: str, key: Key) -> jwt.Token:
     """Return header and claims of a token that the key signed. Raises MALFORMED for any other text."""
-    return jwt.decode(text, key, registry=_Registry(algorithms=algorithms_of(key)))
+    return verified(text, key, _Registry(algorithms=algorithms_of(key)))
+
+
+def verified(text: str, key: Key | KeySet, registry: JWSRegistry) -> jwt.Token:
+    """Return header and claims of a token that one of the keys signed. Raises MALFORMED for any other text."""
+    unverified_header(text)
+    unverified_claims(text)
+    return jwt.decode(text, key, registry=registry)
 
 
 def encode(header: dict[str, Any], claims: dict[str, Any], key: Key) -> str:
@@ -81,15 +96,29 @@ def encode(header: dict[str, Any], claims: dict[str, Any], key: Key) -> str:
 
 def unverified_header(text: str) -> Mapping[str, Any]:
     """Return the header of a token whose signature is not verified yet. Raises MALFORMED."""
-    return extract_compact(text.encode()).headers()
+    return _members(text, 0)
 
 
 def unverified_claims(text: str) -> Mapping[str, Any]:
     """Return the claims of a token whose signature is not verified yet. Raises MALFORMED."""
-    claims = json.loads(extract_compact(text.encode()).payload or b"")
-    if not isinstance(claims, dict):
-        raise ValueError("claims are no object")
-    return claims
+    return _members(text, 1)
+
+
+def require_audience(value: object, permitted: Collection[str]) -> None:
+    """Raise JoseError unless the claim `aud` names one or more of the permitted audiences, and nobody else.
+
+    A token for several parties can be replayed by each of them at the others.
+    """
+    named = value if isinstance(value, list) else [value]
+    if not named or not all(isinstance(each, str) and each in permitted for each in named):
+        raise JoseError("aud")
+
+
+def _members(text: str, part: int) -> Mapping[str, Any]:
+    members = json_documents.parse(urlsafe_b64decode(text.encode().split(b".")[part]), "token")
+    if not isinstance(members, dict):
+        raise ValueError("no object")
+    return members
 
 
 def _base64(content: bytes) -> str:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
+from sycee.core import json_documents
 from sycee.core.clock import Clock, read_ns
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.extras import extra
@@ -27,7 +28,7 @@ from sycee.identity.people import People
 from sycee.identity.tables import ACTIVE
 from sycee.life.notices import LOGIN_CREATED
 from sycee.server.auth.invitations import Invitations
-from sycee.server.auth.jwks import MALFORMED
+from sycee.server.auth.jwks import MALFORMED, require_audience, verified
 from sycee.server.auth.logins import OIDC, Begin, Login, link_id, origin_columns, origin_of
 from sycee.server.auth.one_time import OneTime
 from sycee.server.auth.refusals import NotAuthenticated
@@ -42,10 +43,10 @@ with extra("bank"):
     from authlib.oauth2.rfc7636 import create_s256_code_challenge
     from authlib.oidc.core import CodeIDToken
     from authlib.oidc.discovery import OpenIDProviderMetadata, get_well_known_url
-    from joserfc import jwt
     from joserfc.errors import InvalidKeyIdError
     from joserfc.jwk import KeySet
     from joserfc.jws import JWSRegistry
+    from joserfc.jwt import Token
 
 ALGORITHMS: Final = ("RS256", "PS256", "ES256", "Ed25519")  # of ID tokens; never "none" or a shared secret
 TIMEOUT_S: Final = 10
@@ -237,7 +238,8 @@ class OpenId:
                 found.keys_ns = read_ns(self._clock)
                 found.keys = await _json(provider, "GET", found.metadata["jwks_uri"])
                 token = _decoded(text, found.keys)
-            options: Any = {"iss": {"value": provider.issuer}, "aud": {"value": provider.client_id}}
+            require_audience(token.claims["aud"], [provider.client_id])
+            options: Any = {"iss": {"value": provider.issuer}}
             params = {"nonce": nonce, "client_id": provider.client_id, "access_token": answer.get("access_token")}
             claims = CodeIDToken(token.claims, token.header, options, params)
             claims.validate(read_ns(self._clock) // 10**9, LEEWAY_S)
@@ -248,9 +250,9 @@ class OpenId:
         return dict(claims)
 
 
-def _decoded(text: str, keys: Mapping[str, Any]) -> jwt.Token:
+def _decoded(text: str, keys: Mapping[str, Any]) -> Token:
     registry = JWSRegistry(algorithms=ALGORITHMS, strict_check_header=False)
-    return jwt.decode(text, KeySet.import_key_set(keys), registry=registry)  # type: ignore[arg-type]
+    return verified(text, KeySet.import_key_set(keys), registry)  # type: ignore[arg-type]
 
 
 async def _json(provider: Provider, method: str, address: str, **options: Any) -> Mapping[str, Any]:
@@ -269,8 +271,8 @@ async def _json(provider: Provider, method: str, address: str, **options: Any) -
             if method == "POST" and 400 <= answer.status_code < 500:
                 raise NotAuthenticated("")
             answer.raise_for_status()
-            found = httpx.Response(200, content=content).json()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError) as error:
+            found = json_documents.parse(content, address)
+    except (httpx.HTTPError, httpx.InvalidURL, UsageError) as error:
         raise unavailable from error
     if not isinstance(found, dict):
         raise unavailable

@@ -17,7 +17,6 @@ from joserfc.jwt import JWTClaimsRegistry
 
 from sycee.core import ids
 from sycee.core.clock import Clock, read_ns
-from sycee.core.errors import UsageError
 from sycee.server.auth import jwks
 from sycee.server.auth.caller import Caller, CallerKind
 from sycee.server.auth.clients import Client, Clients
@@ -31,7 +30,6 @@ AHEAD_S_MAX: Final = 10  # clocks differ
 ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 TOKEN_PATH: Final = "/oauth/token"  # noqa: S105  (an address)
 _IDENTIFIER_CHARACTERS_MAX: Final = 256
-_MALFORMED: Final = (*jwks.MALFORMED, UsageError)
 _VERIFIED_MAX: Final = 4_096  # tokens whose signature is not verified again: about 8 MB
 
 
@@ -140,7 +138,7 @@ class Tokens:
                 raise ValueError("exp")
             if len(claims["jti"]) > _IDENTIFIER_CHARACTERS_MAX:
                 raise ValueError("jti")
-        except _MALFORMED as error:
+        except jwks.MALFORMED as error:
             raise NotAuthenticated("invalid_client") from error
         return client
 
@@ -156,7 +154,7 @@ class Tokens:
             claims = self._verified.get(token) or self._signed(token)
             self._registry(
                 iss={"essential": True, "value": self._issuer},
-                aud={"essential": True, "value": self._issuer},
+                aud={"essential": True, "values": [self._issuer]},
                 sub={"essential": True},
                 exp={"essential": True},
                 iat={"essential": True},
@@ -165,7 +163,7 @@ class Tokens:
             client = self._clients.active(ids.parse(claims["sub"]))
             if client is None:
                 raise ValueError("client")
-        except _MALFORMED as error:
+        except jwks.MALFORMED as error:
             raise NotAuthenticated("invalid_token") from error
         return client, claims
 
@@ -207,10 +205,16 @@ class Tokens:
 
 
 class _Claims(JWTClaimsRegistry):
-    """Checks of claims that allow `nbf` and `iat` to be AHEAD_S_MAX in the future, and `exp` no second in the past."""
+    """Checks of claims that allow `nbf` and `iat` to be AHEAD_S_MAX in the future, and `exp` no second in the past.
+
+    `aud` names the audiences in `values` alone.
+    """
 
     def __init__(self, now_s: int, **options: Any) -> None:
         super().__init__(now_s, 0, **options)
+
+    def validate_aud(self, value: object) -> None:
+        jwks.require_audience(value, self.options["aud"]["values"])  # type: ignore[arg-type]  # texts
 
     def validate_nbf(self, value: object) -> None:
         self.leeway = AHEAD_S_MAX
