@@ -205,6 +205,23 @@ def test_another_key_is_refused(place: Place) -> None:
     refused(lambda: place.login(authenticator()))
 
 
+@pytest.mark.parametrize(
+    "user",
+    ["", None, text(BOB.to_bytes(16, "big")), text(CARL.to_bytes(16, "big")) + "AA", text(CARL.to_bytes(17, "big")), 5],
+    ids=str,
+)
+def test_a_login_names_the_person_of_its_passkey(place: Place, user: object) -> None:
+    """A login begins without a name, so that the authenticator must state its user (section 7.2, step 6)."""
+    device = place.registered()
+    answer = device.get(place.passkeys.login_options())
+    answer["response"]["userHandle"] = user
+    refused(lambda: place.passkeys.login(answer, place.begin))
+    without = device.get(place.passkeys.login_options())
+    del without["response"]["userHandle"]
+    refused(lambda: place.passkeys.login(without, place.begin))
+    assert place.login(device)
+
+
 def test_a_credential_is_registered_once(place: Place) -> None:
     device = place.registered()
     options = place.passkeys.registration_options(place.invited())
@@ -219,7 +236,7 @@ def damaged(answer: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield answer | {"response": {"clientDataJSON": text(b"[]")}}
     yield answer | {"response": {"clientDataJSON": text(b"[" * 100_000)}}
     yield answer | {"response": {"clientDataJSON": text(b'{"challenge": 7}')}}
-    for name in set(answer["response"]) - {"userHandle"}:  # which is optional
+    for name in set(answer["response"]):
         yield answer | {"response": answer["response"] | {name: text(b"\xff\x00" * 40)}}
         yield answer | {"response": answer["response"] | {name: None}}
     yield answer | {"id": "x"}
@@ -229,7 +246,7 @@ def damaged(answer: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def test_damaged_answers_are_refused(place: Place) -> None:
     device, made = place.registered(), authenticator()
-    for at in range(15):
+    for at in range(18):
         (wrong,) = list(damaged(device.get(place.passkeys.login_options())))[at : at + 1]
         refused(lambda wrong=wrong: place.passkeys.login(wrong, place.begin))
     code = place.invited()

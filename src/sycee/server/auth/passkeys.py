@@ -6,7 +6,7 @@ its user, by a PIN or a fingerprint. A login begins without a name, so that no a
 
 from __future__ import annotations
 
-import json
+import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,7 +14,7 @@ from typing import Any, Final
 import sqlalchemy
 from sqlalchemy.engine import Connection
 
-from sycee.core import ids
+from sycee.core import ids, json_documents
 from sycee.core.clock import Clock, read_ns
 from sycee.core.errors import NotFound, UsageError
 from sycee.core.extras import extra
@@ -53,7 +53,7 @@ with extra("bank"):
     )
 
 NAME_CHARACTERS_MAX: Final = 60
-_MALFORMED: Final = (ValueError, TypeError, KeyError, AttributeError, RecursionError)
+_MALFORMED: Final = (UsageError, ValueError, TypeError, KeyError, AttributeError)
 _REQUIRED: Final = UserVerificationRequirement.REQUIRED
 
 
@@ -106,7 +106,7 @@ class Passkeys:
         made = webauthn.generate_registration_options(
             rp_id=self._settings.relying_party,
             rp_name=self._settings.rp_name,
-            user_id=person.to_bytes(16, "big"),
+            user_id=_handle(person),
             user_name=ids.format(person),
             authenticator_selection=AuthenticatorSelectionCriteria(
                 resident_key=ResidentKeyRequirement.REQUIRED, user_verification=_REQUIRED
@@ -249,6 +249,7 @@ class Passkeys:
             row = connection.execute(sqlalchemy.select(PASSKEYS).where(chosen)).one_or_none()
         if row is None or self._people.state_of(row.person) != ACTIVE:
             raise NotAuthenticated("")
+        self._require_user(credential, row.person)
         try:
             shown = webauthn.verify_authentication_response(
                 credential=dict(credential),
@@ -275,7 +276,8 @@ class Passkeys:
     def _waiting(self, credential: Mapping[str, Any]) -> tuple[bytes, Challenge]:
         """Return the challenge that a credential answers, which is used up by that, with its purpose."""
         try:
-            client_data = json.loads(base64url_to_bytes(credential["response"]["clientDataJSON"]))
+            content = base64url_to_bytes(credential["response"]["clientDataJSON"])
+            client_data = json_documents.parse(content, "clientDataJSON")
             challenge = base64url_to_bytes(client_data["challenge"])
         except _MALFORMED as error:
             raise NotAuthenticated("") from error
@@ -290,3 +292,21 @@ class Passkeys:
             return base64url_to_bytes(credential["rawId"])
         except _MALFORMED as error:
             raise NotAuthenticated("") from error
+
+    @staticmethod
+    def _require_user(credential: Mapping[str, Any], person: int) -> None:
+        """Raise NotAuthenticated unless the authenticator states the person's handle.
+
+        No login names a user before, so the handle must be there (Web Authentication, section 7.2, step 6).
+        """
+        try:
+            is_same = hmac.compare_digest(base64url_to_bytes(credential["response"]["userHandle"]), _handle(person))
+        except _MALFORMED as error:
+            raise NotAuthenticated("") from error
+        if not is_same:
+            raise NotAuthenticated("")
+
+
+def _handle(person: int) -> bytes:
+    """Return the handle under which an authenticator stores the passkeys of a person."""
+    return person.to_bytes(16, "big")
