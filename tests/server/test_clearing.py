@@ -278,8 +278,9 @@ def test_a_quote_is_given_and_accepted(town: Served) -> None:
         (give(replace(quoted, provider=CODES[NORTH_BANK]).content()), 400, "it is NORTCNB1XXX's"),
         (give(replace(quoted, most_minor=500_01).content()), 400, "offers at most 500.00 CNY"),
         (give(b"{}"), 400, "the member format"),
+        (give(rb'{"format": "\ud800"}'), 400, "it is no JSON"),
         (give(b""), 400, "the body is empty"),
-        (give(quoted.content(), kind="application/xml"), 415, "the body is application/xml"),
+        (give(quoted.content(), kind="application/xml"), 415, "the body is 'application/xml'"),
     ):
         assert (answer.status_code, words in answer.json()["detail"]) == (status, True), answer.text
     given = give(quoted.content())
@@ -348,7 +349,7 @@ def test_a_statement_is_compared_with_positions(town: Served) -> None:
         (compare(content.replace(b">7.00<", b">7.50<")), 400, "Bal"),
         (compare(content.replace(b"<Bal>", b"<Ball>", 1).replace(b"</Bal>", b"</Ball>", 1)), 400, "Ball"),
         (compare(b""), 400, "the body is empty"),
-        (compare(content, kind="application/json"), 415, "the body is application/json"),
+        (compare(content, kind="application/json"), 415, "the body is 'application/json'"),
         (compare(content.replace(b"CNY", b"MOP")), 400, "no open position in MOP"),
         (compare(content, client=town.south), 404, "participant of the clearing house"),
         (compare(content, client=town.officer), 403, "may not request clearing.deliver"),
@@ -382,7 +383,7 @@ def test_nobody_acts_for_another_bank(town: Served) -> None:
     ("content", "headers", "status", "words"),
     [
         (b"", XML, 400, "the body is empty"),
-        (b"{}", {"Content-Type": "application/json"}, 415, "the body is application/json"),
+        (b"{}", {"Content-Type": "application/json"}, 415, "the body is 'application/json'"),
         (b"hello", XML, 400, "is not XML"),
         (b"<!DOCTYPE a><a/>", XML, 400, "has a <!DOCTYPE"),
         (b"<a/>", XML, 400, "has no elements Document"),

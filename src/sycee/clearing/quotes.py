@@ -5,7 +5,6 @@ Both are canonical JSON: one text for one value. docs/reference/corridors.md des
 
 from __future__ import annotations
 
-import json
 import re
 import uuid
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from typing import Any, Final
 
 from blake3 import blake3
 
-from sycee.core import ids, money
+from sycee.core import ids, json_documents, money
 from sycee.core.canonical_json import canonical
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX
@@ -172,8 +171,8 @@ def _members(content: bytes, format: str) -> Mapping[str, Any]:
     if len(content) > CONTENT_MAX:
         raise UsageError(f"a {format} has at most {CONTENT_MAX:,} bytes; got {len(content):,}")
     try:
-        members = json.loads(content)
-    except (ValueError, RecursionError) as error:
+        members = json_documents.parse(content, format)
+    except UsageError as error:
         raise UsageError(
             f"this is no {format}: it is no JSON", hint="docs/reference/corridors.md has its members"
         ) from error

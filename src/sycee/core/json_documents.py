@@ -42,15 +42,15 @@ def parse(content: bytes | str, file: str) -> Any:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise UsageError(
-            f"{file}:{line}: byte 0x{raw[error.start]:02x} is not UTF-8", hint="save the file as UTF-8"
+            f"{file}:{line}: byte 0x{raw[error.start]:02x} is not UTF-8", hint="encode it as UTF-8"
         ) from error
     except json.JSONDecodeError as error:
         raise UsageError(
             f"{file}:{error.lineno}: not JSON: {error.msg}, at column {error.colno}",
-            hint="correct the file, or name one that was written as JSON",
+            hint="correct it: JSON is expected here",
         ) from error
     except ValueError as error:  # from the functions below, or a number of more digits than Python reads
-        raise UsageError(f"{file}: not JSON that can be read: {error}", hint="correct the file") from error
+        raise UsageError(f"{file}: not JSON that can be read: {error}", hint="correct it") from error
     except RecursionError as error:
         raise _too_deep(file, raw) from error
     return value

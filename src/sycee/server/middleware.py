@@ -1,4 +1,4 @@
-"""Limits and headers that apply to every request: its id, the size of its body, and headers for browsers."""
+"""What applies to every request: its id, the text of its address, the size of its body, headers for browsers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import os
 from collections import Counter
 from collections.abc import Iterable
 from typing import Final, TypeAlias
+from urllib.parse import unquote_to_bytes
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sycee.core.json_documents import is_storable
 from sycee.server.payments.senders import address_of, network_of
 from sycee.server.problems import Problem
 from sycee.server.runtime import SENDER
@@ -79,7 +81,7 @@ class RequestLimits:
                 is_answered = True
                 await send_with_headers(message)
 
-        if (refusal := self._refusal_of(scope["headers"])) is None:
+        if (refusal := _refusal_of_address(scope) or self._refusal_of(scope["headers"])) is None:
             try:
                 await self._app(scope, body.receive, send_unless_refused)
             except Problem:
@@ -106,6 +108,19 @@ class RequestLimits:
             hint = "send the body without compression, and without the header Content-Encoding"
             return Problem("unsupported-media-type", "compressed bodies are not taken", hint=hint)
         return None
+
+
+def _refusal_of_address(scope: Scope) -> Problem | None:
+    """Return the problem of a path or query with bytes that are no text, or that a database does not store."""
+    for what, raw in (("path", scope.get("raw_path") or scope["path"].encode()), ("query", scope["query_string"])):
+        if b"%" in raw or not raw.isascii():
+            try:
+                is_text = is_storable(unquote_to_bytes(raw).decode())
+            except UnicodeDecodeError:
+                is_text = False
+            if not is_text:
+                return Problem("invalid-request", f"the {what} is not UTF-8, or has a NUL", hint="encode it as UTF-8")
+    return None
 
 
 class _Body:

@@ -17,7 +17,8 @@ from sycee.identity import duties
 from sycee.identity.duties import Duty
 from sycee.identity.people import People
 from sycee.server import problems
-from sycee.server.auth.dependencies import KnownCaller, session_of
+from sycee.server.auth.dependencies import KnownCaller, current_caller, session_of
+from sycee.server.bodies import BodyRoute, require_media_type
 from sycee.server.runtime import Runtime, runtime_of
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
@@ -51,12 +52,13 @@ def operation(
     `errors`: names of problems besides those that follow from access and method. `route`: further arguments of
     `add_api_route`.
     """
-    gates: list[Any] = []
+    gates: list[Any] = [] if access in (PUBLIC, ENVELOPE) else [Depends(current_caller)]
     if access == SESSION:
         gates.append(Depends(session_of))
     elif access not in (PUBLIC, SIGNED_IN, OWN, ENVELOPE):
         duties.rule(access)
         gates.append(Depends(_gate(access)))
+    gates.append(Depends(require_media_type))  # after the caller: strangers hear 401 about every body
     names = {*_ALWAYS, *errors}
     if access not in (PUBLIC, ENVELOPE):
         names |= {*_KNOWN_CALLERS}
@@ -74,6 +76,7 @@ def operation(
             responses={**_documented(names), **route.pop("responses", {})},
             openapi_extra={ACCESS: access, **route.pop("openapi_extra", {})},
             dependencies=[*gates, *route.pop("dependencies", ())],
+            route_class_override=BodyRoute,
             **route,
         )
         return handler

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Query
 
-from sycee.core import ids
+from sycee.core import ids, json_documents
 from sycee.core.errors import UsageError
 from sycee.core.limits import I64_MAX
 
@@ -30,8 +30,9 @@ def decode(cursor: str, *types: type) -> tuple[Any, ...]:
     if not cursor:
         return ()
     try:
-        place = tuple(json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))))
-    except (ValueError, TypeError):  # TypeError: JSON that is no list
+        content = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
+        place = tuple(json_documents.parse(content, "cursor"))
+    except (UsageError, ValueError, TypeError):  # TypeError: JSON that is no list
         place = ()
     if tuple(map(type, place)) != types or not all(map(_is_storable, place)):
         raise UsageError("this is no cursor of this list", hint="use `next` of the page before as it is")

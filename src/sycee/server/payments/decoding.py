@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import struct
 from typing import Final, NamedTuple
 
+from sycee.core import json_documents
+from sycee.core.errors import UsageError
 from sycee.core.limits import ENVELOPE_BYTES, RECORD_BYTES
 from sycee.core.records.layout import LINKED, KeyFlag, Kind
 from sycee.core.records.operation_table import TABLE
@@ -71,9 +72,9 @@ def _split(body: bytes) -> Payment:
 
 def _from_json(body: bytes) -> Payment:
     try:
-        members = json.loads(body)
-    except (ValueError, RecursionError):
-        raise _not_members("the body is not JSON") from None
+        members = json_documents.parse(body, "body")
+    except UsageError as error:
+        raise _not_members(error.message) from None
     if not isinstance(members, dict) or set(members) != {"record", "envelope"}:
         raise _not_members("the body is not an object with the members record and envelope alone")
     parts = []

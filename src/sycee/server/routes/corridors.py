@@ -262,13 +262,10 @@ async def accept_quote(
 
 
 async def _content(request: Request) -> bytes:
-    """Return the body, which is signed as it is. Raises a problem for one that is empty, or of another type."""
+    """Return the body, which is signed as it is. Raises a problem for one that is empty."""
     content = await request.body()
     if not content:
         raise Problem("invalid-request", "the body is empty", hint=f"send the signed text as {JSON}")
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != JSON:
-        raise Problem("unsupported-media-type", f"the body is {kind[:60] or 'of no type'}", hint=f"send {JSON}")
     return content
 
 
