@@ -1,4 +1,4 @@
-"""Requests for every operation of the API, made from its OpenAPI document and the things of the office."""
+"""Requests for every operation of the API, made from its OpenAPI document and the things of a bank."""
 
 from __future__ import annotations
 
@@ -14,60 +14,10 @@ KEY = SigningKey.derive(bytes([130]) * 32)
 
 
 class Samples:
-    """Paths and bodies for operations about things of operator 2: Leo's wallet, the tea house, a case, a proposal."""
+    """Paths, queries and bodies of operations, from the document and the values of things, by the names of members."""
 
-    def __init__(self, office: Office) -> None:
-        town, bank = office.town, office.bank
-        self.document = office.nobody.get("/openapi.json", timeout=60).json()
-        leo = ids.format(office.person("citizen"))
-        self.case = office.done("caseworker", "cases", kind="complaint", person=leo, text="slow")["case"]
-        proposal = office.done("operator", "operators/2/mints", minor="1")["proposal"]
-        tea = bank.institutions.find("merchant", "Tea house")
-        outlet = next(iter(bank.institutions.outlets_of(tea.id).values()))
-        day = bank.day.next_day().isoformat()
-        self.values: dict[str, Any] = {
-            "wallet": ids.format(town.leo),
-            "person": leo,
-            "case": self.case,
-            "proposal": proposal,
-            "operator": 2,
-            "merchant": ids.format(tea.id),
-            "institution": ids.format(tea.id),
-            "outlet": ids.format(outlet),
-            "till": ids.format(town.till_1),
-            "day": day,
-            "number": 1,
-            "occurrence": 0,
-            "entry": 1,
-            "name": "refused",
-            "provider": "none",
-            "order": "A-1",
-            "form": "png",
-            # of bodies
-            "payee": ids.format(town.shop),
-            "account": ids.format(town.leo),
-            "holder": leo,
-            "guardian": ids.format(town.holder(town.mia)),
-            "owner": leo,
-            "signer": ids.format(office.person("operator")),
-            "key": str(KEY.public),
-            "public_key": str(KEY.public),
-            "proof": "0" * 128,
-            "approval": "0" * 128,
-            "digest": "0" * 64,
-            "until_ns": str(office.bank.stores.clock.now_ns() + 3_600 * 10**9),
-            "effective_ns": str(office.bank.stores.clock.now_ns() + 3_600 * 10**9),
-            "kind": "complaint",
-            "tier": "class-4",
-            "wallet_class": "class-4",
-            "step": "answer",
-            "hours": 1,
-            "phone": "+8613800000009",
-            "fields": "name",
-            "reason": "complaint",
-            "serial": 1,
-            "voucher": "0",
-        }
+    def __init__(self, document: dict[str, Any], values: dict[str, Any]) -> None:
+        self.document, self.values = document, values
 
     def path(self, template: str) -> str:
         """The path of an operation; a thing that the office lacks has a fresh id."""
@@ -119,3 +69,58 @@ class Samples:
         if schema.get("examples"):
             return schema["examples"][0]
         return "100" if "minor" in name else "x"
+
+
+def samples_of(office: Office) -> Samples:
+    """Samples about things of operator 2: Leo's wallet, the tea house, a case, a proposal."""
+    town, bank = office.town, office.bank
+    leo = ids.format(office.person("citizen"))
+    case = office.done("caseworker", "cases", kind="complaint", person=leo, text="slow")["case"]
+    proposal = office.done("operator", "operators/2/mints", minor="1")["proposal"]
+    tea = bank.institutions.find("merchant", "Tea house")
+    outlet = next(iter(bank.institutions.outlets_of(tea.id).values()))
+    day = bank.day.next_day().isoformat()
+    values: dict[str, Any] = {
+        "wallet": ids.format(town.leo),
+        "person": leo,
+        "case": case,
+        "proposal": proposal,
+        "operator": 2,
+        "merchant": ids.format(tea.id),
+        "institution": ids.format(tea.id),
+        "outlet": ids.format(outlet),
+        "till": ids.format(town.till_1),
+        "day": day,
+        "number": 1,
+        "occurrence": 0,
+        "entry": 1,
+        "name": "refused",
+        "provider": "none",
+        "order": "A-1",
+        "form": "png",
+        # of bodies
+        "payee": ids.format(town.shop),
+        "account": ids.format(town.leo),
+        "holder": leo,
+        "guardian": ids.format(town.holder(town.mia)),
+        "owner": leo,
+        "signer": ids.format(office.person("operator")),
+        "key": str(KEY.public),
+        "public_key": str(KEY.public),
+        "proof": "0" * 128,
+        "approval": "0" * 128,
+        "digest": "0" * 64,
+        "until_ns": str(office.bank.stores.clock.now_ns() + 3_600 * 10**9),
+        "effective_ns": str(office.bank.stores.clock.now_ns() + 3_600 * 10**9),
+        "kind": "complaint",
+        "tier": "class-4",
+        "wallet_class": "class-4",
+        "step": "answer",
+        "hours": 1,
+        "phone": "+8613800000009",
+        "fields": "name",
+        "reason": "complaint",
+        "serial": 1,
+        "voucher": "0",
+    }
+    return Samples(office.nobody.get("/openapi.json", timeout=60).json(), values)

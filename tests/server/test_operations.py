@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.server.office import ROLES, Office, office
-from tests.server.samples import Samples
+from tests.server.samples import Samples, samples_of
 from tools.operations_page import NO, THEIRS, cell
 
 from sycee.server.operations import OWN
@@ -35,7 +35,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Office]:
 
 @pytest.fixture(scope="module")
 def samples(made: Office) -> Samples:
-    return Samples(made)
+    return samples_of(made)
 
 
 def duty_of(role: str) -> str:

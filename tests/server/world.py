@@ -113,11 +113,12 @@ def signed(
         answer = client.post(path, json={**body, "envelopes": made} if made else body)
         if answer.status_code != 202:
             return answer
-        made += _envelopes(answer.json()["to_sign"], keys, claims)
+        made += envelopes(answer.json()["to_sign"], keys, claims)
     return client.post(path, json={**body, "envelopes": made})
 
 
-def _envelopes(asked: dict[str, Any], keys: Sequence[SigningKey], claims: PublicKey | None) -> list[str]:
+def envelopes(asked: dict[str, Any], keys: Sequence[SigningKey], claims: PublicKey | None = None) -> list[str]:
+    """The envelopes that an answer 202 asks for. `claims`: as of `signed`."""
     records = np.frombuffer(base64.b64decode(asked["records"]), OPERATION)
     by_text = {str(claims or key.public): key for key in keys}
     envelopes = [
