@@ -13,7 +13,7 @@ import sqlalchemy
 
 from sycee.core import ids
 from sycee.core.clock import FixedClock
-from sycee.core.errors import IntegrityError, UnavailableError, UsageError
+from sycee.core.errors import IntegrityError, NotFound, UnavailableError, UsageError
 from sycee.database.columns import id_bytes
 from sycee.database.engines import engine
 from sycee.database.transactions import reading, write
@@ -79,7 +79,7 @@ def test_drawn_secrets_are_stored_once(keys: PersonalKeys, folders: tuple[Path, 
         keys.store(names[298:], secrets[298:])
     assert keys.persons() == people[:299]
     keys.shred(people[5])
-    with pytest.raises(UnavailableError, match="was shredded"):
+    with pytest.raises(NotFound, match="was shredded"):
         keys.store(names[[5, 299]], secrets[[5, 299]])
     assert (people[5] in keys.persons(), people[299] in keys.persons()) == (False, False)
 
@@ -131,9 +131,9 @@ def test_shredding_leaves_no_byte_of_the_secret(keys: PersonalKeys, folders: tup
     after = bytes_of(file.parent, backup)
     assert [secret for secret in secrets if secret is None or secret in after] == []
     for person in chosen:
-        with pytest.raises(UnavailableError, match="was shredded"):
+        with pytest.raises(NotFound, match="was shredded"):
             keys.key_of(person)
-        with pytest.raises(UnavailableError, match="was shredded"):
+        with pytest.raises(NotFound, match="was shredded"):
             keys.create([person])
     assert keys.key_of(people[4])
     keys.shred(chosen[0])  # again
@@ -158,7 +158,7 @@ def test_an_old_copy_of_either_file_brings_nobody_back(
         assert secret_of(path, person) is not None
         again = PersonalKeys(*folders, MASTER, CLOCK)
         assert again.reconcile([]) == 1
-        with pytest.raises(UnavailableError, match="was shredded"):
+        with pytest.raises(NotFound, match="was shredded"):
             again.key_of(person)
         assert again.key_of(other)
         again.close()
@@ -169,7 +169,7 @@ def test_old_copies_of_both_files_obey_the_list_of_the_database(keys: PersonalKe
     person, other = persons(2)
     keys.create([person, other])
     assert keys.reconcile([person]) == 2
-    with pytest.raises(UnavailableError, match="was shredded"):
+    with pytest.raises(NotFound, match="was shredded"):
         keys.key_of(person)
     assert keys.key_of(other)
 
@@ -185,7 +185,7 @@ def test_a_restore_takes_nobody_who_was_shredded(
     assert restored.persons() == [three]
     assert restored.key_of(three) == made[2]
     for person in (one, two):
-        with pytest.raises(UnavailableError, match="was shredded"):
+        with pytest.raises(NotFound, match="was shredded"):
             restored.key_of(person)
     with pytest.raises(UsageError, match="already exists"):
         PersonalKeys.restore(restored.file, folders[1], MASTER, CLOCK, shredded=[])

@@ -9,7 +9,7 @@ import pytest
 from tests.personal.crashing import SHOWN, fresh, killed
 from tests.personal.world import ACCESS, ANN, BOB, PRIVACY, WANG, World, world
 
-from sycee.core.errors import UnavailableError
+from sycee.core.errors import NotFound, UnavailableError
 
 STEPS_MAX = 12  # more commits than any act has
 
@@ -23,7 +23,7 @@ def prepare(where: str, folder: Path) -> None:
 def name_of(bank: World, person: int) -> str | None:
     try:
         return bank.register.read(person, ["name"], access=ACCESS)["name"]
-    except UnavailableError:
+    except (NotFound, UnavailableError):
         return None
 
 

@@ -10,7 +10,7 @@ import sqlalchemy
 from tests.personal.world import ACCESS, ANN, BOB, BOTH, CASE, CLERK, DAY_NS, NOON, PRIVACY, WANG, World
 
 from sycee.core import ids
-from sycee.core.errors import IntegrityError, UnavailableError, UsageError
+from sycee.core.errors import IntegrityError, NotFound, UnavailableError, UsageError
 from sycee.database.transactions import reading, write
 from sycee.personal.access import NOBODY, Access, Reason
 from sycee.personal.sealing import SearchKind
@@ -165,7 +165,7 @@ def test_a_shredded_person_is_unreadable(bank: World) -> None:
         lambda: bank.register.mask_of(ANN),
         lambda: bank.keys.create([ANN]),
     ):
-        with pytest.raises(UnavailableError, match="was shredded"):
+        with pytest.raises(NotFound, match="was shredded"):
             call()
     assert bank.register.find(SearchKind.PHONE, "13800138000", access=ACCESS) == []
     assert bank.retention.due() == []
@@ -183,7 +183,7 @@ def test_a_shredding_without_the_backup_is_completed_later(bank: World) -> None:
     bank.keys._backup_engine = None  # as after a restart
     with pytest.raises(UnavailableError, match="not reachable"):
         bank.register.shred(ANN, who=PRIVACY, basis="relation-ended")
-    with pytest.raises(UnavailableError, match="was shredded"):
+    with pytest.raises(NotFound, match="was shredded"):
         bank.register.read(ANN, ["name"], access=ACCESS)
     backup.with_name("unmounted").rename(backup)
     assert bank.register.finish_shreds() == 1

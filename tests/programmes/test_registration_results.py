@@ -16,7 +16,7 @@ from tests.programmes.world import ACCOUNTS, FILE, funder, moment
 
 from sycee.bank.bank import Bank
 from sycee.core import ids
-from sycee.core.errors import NotFound, UnavailableError, UsageError
+from sycee.core.errors import NotFound, UsageError
 from sycee.core.records.proposal_format import Proposal
 from sycee.database.events import events_after
 from sycee.database.transactions import write
@@ -362,7 +362,7 @@ def test_losers_are_shredded_and_the_list_stays(bank: Bank, tmp_path: Path) -> N
         with closing(sqlite3.connect(path)) as connection:
             found = {each for (each,) in connection.execute("SELECT person FROM personal_keys_secrets")}
         assert (row[0] in found, row[1] in found) == (False, True)
-    with pytest.raises(UnavailableError, match="was shredded"):
+    with pytest.raises(NotFound, match="was shredded"):
         bank.personal_keys.key_of(int.from_bytes(row[0], "big"))
     assert rows(bank, "SELECT count(*) FROM programmes_parts") == [(0,)]
     assert rows(bank, "SELECT count(*) FROM programmes_entry_keys") == [(0,)]

@@ -24,7 +24,7 @@ from sqlalchemy.engine import Connection, Engine, Row
 from sycee.core import ids
 from sycee.core.arrays import Bytes
 from sycee.core.clock import Clock
-from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.errors import NotFound, SyceeError, UnavailableError, UsageError
 from sycee.database.bulk import any_of, insert_columns
 from sycee.database.columns import id_bytes
 from sycee.database.engines import engine
@@ -217,7 +217,7 @@ class PersonalKeys:
             write(each, insert)
 
     def key_of(self, person: int) -> bytes:
-        """Return a person's key. Raises UnavailableError if the person was shredded or has no secret here."""
+        """Return a person's key. Raises NotFound if the person was shredded, UnavailableError without a secret here."""
         return self.keys_of([person])[0]
 
     def keys_of(self, persons: Sequence[int]) -> list[bytes]:
@@ -247,10 +247,10 @@ class PersonalKeys:
                 raise self._no_secret(connection, missing[0])
         return [found[person] for person in persons]
 
-    def _no_secret(self, connection: Connection, person: int) -> UnavailableError:
+    def _no_secret(self, connection: Connection, person: int) -> SyceeError:
         name = ids.format(person)
         if connection.scalar(sqlalchemy.select(SHREDDED.c.person).where(SHREDDED.c.person == person)) is not None:
-            return UnavailableError(
+            return NotFound(
                 f"the personal data of {name} was shredded",
                 hint="the secret was deleted from the key file and from its backup; nothing can restore it",
             )

@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection, Engine
 from sycee.core import ids
 from sycee.core.arrays import Array, Bytes
 from sycee.core.clock import Clock
-from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.errors import NotFound, UsageError
 from sycee.database.bulk import any_of, insert_columns
 from sycee.database.columns import ID_BYTES, id_bytes
 from sycee.database.transactions import reading, write
@@ -291,7 +291,7 @@ class Register:
     def read(self, person: int, fields: Sequence[str], *, access: Access) -> dict[str, str]:
         """Return fields of a person, masked for a masked access; a field that the person does not have is missing.
 
-        Raises UsageError as `AccessLog.check`, and for an unknown field; UnavailableError if the person was shredded.
+        Raises UsageError as `AccessLog.check`, and for an unknown field; NotFound if the person was shredded.
         """
         _check_columns({name: [""] for name in fields})
         if not fields:
@@ -338,7 +338,7 @@ class Register:
         )
         row = connection.execute(query).first()
         if row is None:
-            raise UnavailableError(f"there is no record of {ids.format(person)}", hint="check the id of the person")
+            raise NotFound(f"there is no record of {ids.format(person)}", hint="check the id of the person")
         return row.version, sealing.decode_fields(sealing.unseal(key, person, RECORD, row.version, row.sealed))
 
     def has_record(self, person: int) -> bool:
@@ -365,7 +365,7 @@ class Register:
             for person in sorted(having):
                 try:
                     fields = self._newest(connection, person, self.keys.key_of(person))[1]
-                except UnavailableError:  # a secret without a record
+                except NotFound:  # a secret without a record
                     continue
                 found[person] = (fields.get("phone", ""), fields.get("paper", ""))
         return found

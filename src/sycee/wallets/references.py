@@ -60,7 +60,7 @@ class References:
         self._register = register
 
     def seal(self, holder: int, text: str) -> bytes | None:
-        """Return a text under a holder's key, None for no text. Raises UnavailableError for a shredded holder."""
+        """Return a text under a holder's key, None for no text. Raises NotFound for a shredded holder."""
         return self._register.seal(holder, PLACE, text) if text else None
 
     def text(self, operation: int, holder: int, sealed: bytes | None, *, access: Access | None) -> str:
