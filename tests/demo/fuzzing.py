@@ -30,18 +30,22 @@ from schemathesis.schemas import APIOperation
 from tests.server.auth.authenticator import Authenticator
 from tests.server.documented import differences, new_session, operations_of
 from tests.server.samples import Samples
-from tests.server.world import envelopes, new_id
+from tests.server.world import envelopes
 from tools.operations_page import NO, cell
 
+from sycee import data
 from sycee.client.tokens import FORM, TOKEN_PATH, Credentials, Tokens
+from sycee.core import ids
 from sycee.core.clock import RealClock
 from sycee.core.errors import UsageError
 from sycee.core.keys import SigningKey
+from sycee.core.records import proposal_format
 from sycee.demo.folder import Demo, Role
 from sycee.server.operations import ACCESS
 
 # A stream has no end. The others take a role its login or its duty.
 SKIPPED = {"follow_events", "log_out", "end_logins", "revoke_client"}
+JSON = "application/json"
 WAIT_S = 60
 SENDERS = 100  # addresses of this machine, since the limits of one address would hide what comes after them
 LEARNT_MAX = 40  # values of one name; later ones replace random ones
@@ -60,8 +64,13 @@ ALSO = {
     "signer": ("person",),
     "file": ("id",),
     "institution": ("merchant",),
-    "order": ("reference",),
-    "provider": ("name",),
+    "alias": ("phone",),
+    "expires_ns": ("until_ns",),
+    "effective_ns": ("until_ns",),
+    "from_day": ("day",),
+    "occurrence": ("number",),
+    "entry": ("number",),
+    "programme": ("name",),
 }
 HOSTILE: tuple[Any, ...] = (
     *("", " ", "0", "-1", "\0", "\ud800", "\u202e", "ä" * 200, "x" * 5_000, "9" * 19, "9" * 400, "1e9", "2026-02-30"),
@@ -105,9 +114,11 @@ class Citizen(Anonymous):
 class Program(AuthBase):
     """A program of a role: access tokens and proofs as the product's client makes them."""
 
-    def __init__(self, address: str, origin: str, role: Role, credentials: Credentials) -> None:
-        self.name, self.duty = role.name, role.duty
+    def __init__(self, address: str, origin: str, role: Role, keys: Path) -> None:
+        self.name, self.duty, self.person = role.name, role.duty, role.person
+        self.key = SigningKey.load(keys / role.key)
         self._url = address + TOKEN_PATH
+        credentials = Credentials(role.client, SigningKey.load(keys / role.client_key))
         self._tokens = Tokens(credentials, origin, RealClock().now_ns)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -137,10 +148,11 @@ class _From(HTTPAdapter):
         super().init_poolmanager(*arguments, **named, source_address=(self._address, 0))
 
 
-class Learnt:
-    """Values of answers by the names of their members."""
+class Learnt(Samples):
+    """Requests with values of earlier answers, by the names of their members."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, document: dict[str, Any], chance: random.Random) -> None:
+        super().__init__(document, {})
         self._chance = chance
         self._values: dict[str, list[Any]] = {}
 
@@ -161,14 +173,32 @@ class Learnt:
             else:
                 known[self._chance.randrange(LEARNT_MAX)] = value
 
-    def of(self, name: str) -> Any:
-        """A value for a member of this name; None if none is known."""
-        names = [each for each in (name, *ALSO.get(name, ())) if each in self._values]
-        return self._chance.choice(self._values[self._chance.choice(names)]) if names else None
+    def known(self, name: str, schema: dict[str, Any]) -> Any:
+        """A value for a member of this name, which fits the schema; None if none is known."""
+        known = [value for each in (name, *ALSO.get(name, ())) for value in self._values.get(each, ())]
+        self._chance.shuffle(known)
+        return next((each for each in known if _fits(each, schema)), None)
 
-    def all(self) -> dict[str, Any]:
-        """One value for each name."""
-        return {name: self.of(name) for name in {*self._values, *ALSO} if self.of(name) is not None}
+    def path_parameters(self, operation: APIOperation) -> dict[str, Any]:
+        """A value for each parameter of an operation's path."""
+        described = self.document["paths"][operation.path][operation.method.lower()].get("parameters", ())
+        return {each["name"]: self._sample(each["name"], each["schema"]) for each in described if each["in"] == "path"}
+
+
+def _fits(value: Any, schema: dict[str, Any]) -> bool:
+    """Return whether a text or an integer fits the simple rules of a schema."""
+    if "anyOf" in schema:
+        return any(_fits(value, each) for each in schema["anyOf"])
+    if "enum" in schema:
+        return value in schema["enum"]
+    if schema.get("type") == "integer":
+        return isinstance(value, int) and schema.get("minimum", value) <= value <= schema.get("maximum", value)
+    if schema.get("type") != "string":
+        return "type" not in schema
+    if schema.get("format") == "date" and not re.fullmatch(r"\d{4}-\d\d-\d\d", str(value)):
+        return False
+    least, most = schema.get("minLength", 0), schema.get("maxLength", TEXT_CHARACTERS_MAX)
+    return isinstance(value, str) and least <= len(value) <= most and bool(re.search(schema.get("pattern", ""), value))
 
 
 class Fuzzer:
@@ -183,33 +213,36 @@ class Fuzzer:
         self.senders: list[Sender] = [
             Anonymous(origin),
             Citizen(address, origin, code),
-            *(
-                Program(address, origin, each, Credentials(each.client, SigningKey.load(keys / each.client_key)))
-                for each in demo.roles
-            ),
+            *(Program(address, origin, each, keys) for each in demo.roles),
         ]
         self._sessions = [_session(f"127.0.0.{10 + at}") for at in range(SENDERS)]
         document = httpx.get(f"{address}/openapi.json", timeout=WAIT_S).json()
-        self._samples = Samples(document, {})
         self.operations = operations_of(document, SKIPPED)
-        self._learnt = Learnt(self._chance)
+        self._learnt = Learnt(document, self._chance)
         for name in ("roles", "shops", "wallets"):
             self._learnt.add(name, [vars_of(each) for each in getattr(demo, name)])
         self._learnt.add("request", demo.request)
         self._learnt.add("proposal", demo.proposal)
         self._learnt.add("operator", [2, 3])
         self._learnt.add("currency", [demo.currency])
+        self._learnt.add("kind", ["complaint", "dispute"])
+        self._learnt.add("until_ns", str(time.time_ns() + 3_600 * 10**9))
+        self._learnt.add("day", time.strftime("%Y-%m-%d", time.gmtime()))
         self.findings: dict[str, str] = {}
         self.statuses: Counter[int] = Counter()
         self.roles: Counter[str] = Counter()
         self.reached: set[str] = set()  # operations with an answer 2xx
 
-    def read_all(self) -> None:
-        """Read every list of the bank as every role, to learn what exists."""
+    def prepare(self) -> None:
+        """Read every list as every role, to learn what exists, and draft a programme."""
+        named = {each.definition.raw["operationId"]: each for each in self.operations}
         for operation in self.operations:
             if operation.method.upper() == "GET" and "{" not in operation.path:
                 for sender in self.senders:
                     self._send(self._sample(operation), sender)
+        for name in ("open_funder", "draft_programme", "open_case"):
+            for sender in self.senders:
+                self._send(self._sample(named[name]), sender)
 
     def run(self, operations: Iterable[APIOperation], examples: int, is_over: Callable[[], bool] = bool) -> None:
         """Send `examples` requests of each of three kinds to each operation: right ones, wrong ones, and samples."""
@@ -219,6 +252,8 @@ class Fuzzer:
                     return
                 self._random(operation, mode, examples)
             for _ in range(examples):
+                if operation.definition.raw["operationId"] == "sign_proposal" and self._sign_a_proposal(operation):
+                    continue
                 self._send(self._sample(operation, is_hostile=self._chance.random() < 0.5), self._sender(operation))
 
     def report(self) -> Iterator[str]:
@@ -253,23 +288,21 @@ class Fuzzer:
 
     def _put_learnt(self, case: Case) -> None:
         """Replace parameters of the path, and members of the body, by values of earlier answers."""
-        for part in case.path_parameters or {}:
-            case.path_parameters[part] = self._value(part, case.path_parameters[part])
+        for part, value in self._learnt.path_parameters(case.operation).items():
+            case.path_parameters[part] = value
         if isinstance(case.body, dict):
-            for name in case.body:
-                if name != "id" and self._chance.random() < 0.5:
-                    case.body[name] = self._value(name, case.body[name])
-
-    def _value(self, name: str, otherwise: Any) -> Any:
-        found = self._learnt.of(name)
-        return otherwise if found is None else found
+            sample = self._learnt.body(case.operation.method, case.operation.path) or {}
+            for name in case.body.keys() & sample.keys():
+                if self._chance.random() < 0.5:
+                    case.body[name] = sample[name]
 
     def _sample(self, operation: APIOperation, *, is_hostile: bool = False) -> Case:
         """A request with the required members alone, which names existing things; or with one hostile value."""
-        self._samples.values = self._learnt.all()
         method, path = operation.method, operation.path
-        described = {part: self._value(part, new_id()) for part in re.findall(r"{(.+?)}", path)}
-        query, body = self._samples.query(method, path), self._samples.body(method, path)
+        described = self._learnt.path_parameters(operation)
+        query, body = self._learnt.query(method, path), self._learnt.body(method, path)
+        if body is not None and operation.definition.raw["operationId"] == "draft_programme":
+            body["text"] = data.file("pilots", "luohu-2020", "programme")[1].decode()
         places: list[tuple[dict[str, Any], str]] = [(query, each) for each in query]
         places += [(described, each) for each in described]
         places += [(each, name) for each in _objects(body) for name in each]
@@ -277,7 +310,7 @@ class Fuzzer:
             place, name = self._chance.choice(places)
             value = self._chance.choice(HOSTILE)
             place[name] = value if place is not described and place is not query else _text(value)
-        given = {} if body is None else {"body": body, "media_type": "application/json"}
+        given = {} if body is None else {"body": body, "media_type": JSON}
         made: Case = operation.Case(path_parameters=described, query=query, **given)
         return made
 
@@ -319,9 +352,24 @@ class Fuzzer:
                 found = answer.json()
                 self._learnt.add(name, found)
                 for row in found.get("rows", [found]) if isinstance(found, dict) else ():
-                    if isinstance(row, dict) and "id" in row:
-                        self._learnt.add(name, row["id"])
+                    if isinstance(row, dict):
+                        self._learnt.add(name, row.get("id", row.get("name", "")))
         return answer
+
+    def _sign_a_proposal(self, operation: APIOperation) -> bool:
+        """Sign an open proposal as one of its signers; return whether there is one."""
+        sender = self._chance.choice([each for each in self.senders if isinstance(each, Program)])
+        shown = {"params": {"state": "open"}, "auth": sender, "timeout": WAIT_S}
+        found = self._sessions[0].get(f"{self._address}/v1/proposals", **shown).json().get("rows", ())
+        if not found:
+            return False
+        proposal = self._chance.choice(found)["proposal"]
+        read = self._sessions[0].get(f"{self._address}/v1/proposals/{proposal}", **shown).json()
+        parsed = proposal_format.Proposal.parse(json.dumps(read["document"]))
+        made = proposal_format.sign(parsed, ids.parse(sender.person), sender.key)
+        body = json.loads(made.text())
+        self._send(operation.Case(path_parameters={"proposal": proposal}, body=body, media_type=JSON), sender)
+        return True
 
     def _sign(self, case: Case, answer: Response) -> bool:
         """Put the signatures into the body that an answer 202 asks for; return whether the demo has the keys."""

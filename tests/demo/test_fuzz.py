@@ -62,7 +62,7 @@ def test_an_hour_of_requests_gets_documented_answers(town: tuple[str, Demo, Path
     number = int(os.environ.get("FUZZ_SEED", str(random.randrange(10**6))))
     end_s = time.monotonic() + SOAK_S / 2
     fuzzer, chance = Fuzzer(*town, number), random.Random(number)
-    fuzzer.read_all()
+    fuzzer.prepare()
     while time.monotonic() < end_s:
         chance.shuffle(fuzzer.operations)
         fuzzer.run(fuzzer.operations, ROUND, lambda: time.monotonic() >= end_s)

@@ -19,6 +19,11 @@ class Samples:
     def __init__(self, document: dict[str, Any], values: dict[str, Any]) -> None:
         self.document, self.values = document, values
 
+    def known(self, name: str, schema: dict[str, Any]) -> Any:
+        """The value of a member of this name; None if there is none that may be there."""
+        found = self.values.get(name)
+        return found if found in schema.get("enum", (found,)) else None
+
     def path(self, template: str) -> str:
         """The path of an operation; a thing that the office lacks has a fresh id."""
         parts = [self._part(part) for part in template.split("/")]
@@ -53,13 +58,13 @@ class Samples:
             return new_id()
         if "const" in schema:
             return schema["const"]
+        if (found := self.known(name, schema)) is not None:
+            return found
         if "enum" in schema:
-            return self.values[name] if self.values.get(name) in schema["enum"] else schema["enum"][0]
+            return schema["enum"][0]
         if schema.get("type") == "object":
             known = schema.get("properties", {})
             return {each: self._sample(each, known.get(each, {})) for each in schema.get("required", [])}
-        if name in self.values:
-            return self.values[name]
         if schema.get("type") == "array":
             return [self._sample("", schema["items"])] * schema.get("minItems", 0)
         if schema.get("type") in ("integer", "number"):
