@@ -11,12 +11,13 @@ import random
 import re
 import time
 import warnings
+from base64 import urlsafe_b64decode
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import requests
@@ -34,7 +35,7 @@ from tests.server.world import envelopes
 from tools.operations_page import NO, cell
 
 from sycee import data
-from sycee.client.tokens import FORM, TOKEN_PATH, Credentials, Tokens
+from sycee.client.tokens import FORM, TOKEN_PATH, Credentials, Tokens, signed
 from sycee.core import ids
 from sycee.core.clock import RealClock
 from sycee.core.errors import UsageError
@@ -118,8 +119,8 @@ class Program(AuthBase):
         self.name, self.duty, self.person = role.name, role.duty, role.person
         self.key = SigningKey.load(keys / role.key)
         self._url = address + TOKEN_PATH
-        credentials = Credentials(role.client, SigningKey.load(keys / role.client_key))
-        self._tokens = Tokens(credentials, origin, RealClock().now_ns)
+        self._credentials = Credentials(role.client, SigningKey.load(keys / role.client_key))
+        self._tokens = Tokens(self._credentials, origin, RealClock().now_ns)
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         token = self._tokens.current() or self._new_token()
@@ -132,6 +133,34 @@ class Program(AuthBase):
         answer = httpx.post(self._url, content=self._tokens.form(), headers=headers, timeout=WAIT_S)
         assert self._tokens.keep(answer.json(), asked_s), answer.text
         return self._tokens.current()
+
+
+class Forger(Program):
+    """A registered program whose proofs and assertions have one hostile value, under its own valid signature."""
+
+    def __init__(self, address: str, origin: str, role: Role, keys: Path, chance: random.Random) -> None:
+        super().__init__(address, origin, role, keys)
+        self.name, self.duty, self._chance = "forger", "anonymous", chance
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        super().__call__(request)
+        request.headers["DPoP"] = self._forged(request.headers["DPoP"])
+        return request
+
+    def form(self) -> dict[str, Any]:
+        """The form of a request for a token, whose assertion or another field has the hostile value."""
+        fields: dict[str, Any] = dict(parse_qsl(self._tokens.form().decode()))
+        if self._chance.random() < 0.3:
+            fields[self._chance.choice(["client_id", "scope", "grant_type", "x"])] = _text(self._chance.choice(HOSTILE))
+        else:
+            fields["client_assertion"] = self._forged(fields["client_assertion"])
+        return fields
+
+    def _forged(self, token: str) -> str:
+        parts = [json.loads(urlsafe_b64decode(each + "==")) for each in token.split(".")[:2]]
+        part = self._chance.choice(parts)
+        part[self._chance.choice([*part, "nonce", "nbf", "crit", "x"])] = self._chance.choice(HOSTILE)
+        return signed(*parts, self._credentials.key)
 
 
 Sender = Anonymous | Program
@@ -214,6 +243,7 @@ class Fuzzer:
             Anonymous(origin),
             Citizen(address, origin, code),
             *(Program(address, origin, each, keys) for each in demo.roles),
+            Forger(address, origin, demo.role("north"), keys, self._chance),
         ]
         self._sessions = [_session(f"127.0.0.{10 + at}") for at in range(SENDERS)]
         document = httpx.get(f"{address}/openapi.json", timeout=WAIT_S).json()
@@ -251,6 +281,8 @@ class Fuzzer:
                 if is_over():
                     return
                 self._random(operation, mode, examples)
+            if operation.definition.raw["operationId"] == "request_token":
+                self._forge_tokens(operation, examples)
             for _ in range(examples):
                 if operation.definition.raw["operationId"] == "sign_proposal" and self._sign_a_proposal(operation):
                     continue
@@ -356,9 +388,16 @@ class Fuzzer:
                         self._learnt.add(name, row.get("id", row.get("name", "")))
         return answer
 
+    def _forge_tokens(self, operation: APIOperation, count: int) -> None:
+        """Ask for tokens with assertions and proofs of which one has a hostile value."""
+        (forger,) = [each for each in self.senders if isinstance(each, Forger)]
+        for _ in range(count):
+            sender = self._chance.choice([forger, *self.senders])
+            self._send(operation.Case(body=forger.form(), media_type=FORM), sender)
+
     def _sign_a_proposal(self, operation: APIOperation) -> bool:
         """Sign an open proposal as one of its signers; return whether there is one."""
-        sender = self._chance.choice([each for each in self.senders if isinstance(each, Program)])
+        sender = self._chance.choice([each for each in self.senders if type(each) is Program])
         shown = {"params": {"state": "open"}, "auth": sender, "timeout": WAIT_S}
         found = self._sessions[0].get(f"{self._address}/v1/proposals", **shown).json().get("rows", ())
         if not found:
