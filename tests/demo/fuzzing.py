@@ -334,7 +334,9 @@ class Fuzzer:
         described = self._learnt.path_parameters(operation)
         query, body = self._learnt.query(method, path), self._learnt.body(method, path)
         if body is not None and operation.definition.raw["operationId"] == "draft_programme":
-            body["text"] = data.file("pilots", "luohu-2020", "programme")[1].decode()
+            text = data.file("pilots", "luohu-2020", "programme")[1].decode()
+            named = re.findall(r'^\[\[operators\]\]\nname = "(.+?)"', text, re.MULTILINE)
+            body |= {"text": text, "operators": dict.fromkeys(named, 2)}
         places: list[tuple[dict[str, Any], str]] = [(query, each) for each in query]
         places += [(described, each) for each in described]
         places += [(each, name) for each in _objects(body) for name in each]
@@ -385,7 +387,9 @@ class Fuzzer:
                 self._learnt.add(name, found)
                 for row in found.get("rows", [found]) if isinstance(found, dict) else ():
                     if isinstance(row, dict):
-                        self._learnt.add(name, row.get("id", row.get("name", "")))
+                        self._learnt.add(
+                            name, next((row[each] for each in ("id", "account", "name") if each in row), "")
+                        )
         return answer
 
     def _forge_tokens(self, operation: APIOperation, count: int) -> None:
