@@ -6,6 +6,7 @@ continues where it stopped.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -25,7 +26,8 @@ from sycee.core.records.proposal_format import Proposal
 from sycee.issuance.tables import ACTIVE
 from sycee.programmes import draw, draw_files, states
 from sycee.programmes.definition import FIRST_COME, Programme
-from sycee.programmes.stored import LedgerNumbers, Occurrence
+from sycee.programmes.draw_files import Announcement
+from sycee.programmes.stored import LedgerNumbers, Occurrence, StoredProgramme
 from sycee.sandbox.ledger_run import programme_text, recipients
 from sycee.sandbox.ledger_run.recipients import Recipients, Registered
 from sycee.sandbox.plan import DOCUMENT_FIRST, PHONE_FIRST
@@ -58,15 +60,21 @@ class LiveBank:
         self._is_filled = False
 
     @classmethod
-    def found(cls, folder: Path, programme: Programme, seed: bytes) -> Self:
-        """Found a bank in which the programme's operators have joined. An interrupted call cannot be continued."""
+    def found(
+        cls, folder: Path, programme: Programme, seed: bytes, *,
+        preset: Path | None = None, settings: Mapping[str, str] | None = None,
+    ) -> Self:  # fmt: skip
+        """Found a bank in which the programme's operators have joined. An interrupted call cannot be continued.
+
+        preset: file of wallet classes; a shipped one of the currency without it. settings: more settings of the bank.
+        """
         keys = _keys(seed, len(programme.operators))
         officers, (desk, witness, *operators) = keys[:OFFICERS], keys[OFFICERS:]
         code = programme.currency.code
         founding = Founding(
             currency=code,
             zone=programme.zone.key,
-            preset=next((name for name in tiers.names() if tiers.load(name).currency.code == code), tiers.names()[0]),
+            preset=str(preset or _shipped_preset(code)),
             retention=data.names("retention")[0],
             officers=tuple(each.public for each in officers),
             desk=desk.public,
@@ -75,7 +83,7 @@ class LiveBank:
             key_backup=folder.parent / "key-backup",
             until_ns=_starts_ns(programme) + SIGNING_FOR_NS,
             rehearsal_from_ns=_starts_ns(programme),
-            settings={"compliance": "false"},
+            settings={"compliance": "false", **(settings or {})},
         )
         bank = Bank.create(folder, founding)
         try:
@@ -127,39 +135,57 @@ class LiveBank:
     def draw(self, made: Registered, seed: int) -> Recipients:
         """Register persons, draw among them, and return the recipients in the order of the cohort."""
         self.programme = made.programme
-        programmes, name = self.bank.programmes, self.programme.name
         text = programme_text.text_of(self.programme)
         programme_text.require_same(self.programme, text)
-        numbers = {each.name: row.number for each, row in zip(self.programme.operators, self.operators, strict=True)}
-        programmes.draft(text, funder=self._funder(), maker=self._who(0), operators=numbers)
-        programmes.open_registration(name, who=self._who(0))
+        self.draft(text)
+        self.open_registration()
         self._register(made)
-        found = self._reach(self.programme.registration.until_ns)
-        if not states.is_at_least(found.state, states.FROZEN):
-            programmes.freeze(name, who=self._who(0))
-        programmes.publish(name, who=self._who(0))
-        if self.programme.draw.is_drawn and not states.is_at_least(found.state, states.DRAWN):
-            self._reach(self.programme.draw.beacon_due_ns)
-            beacon = draw.replay_beacon(seed, draw_files.read_announcement(programmes.files_of(found)))
-            for person in (self.officer, self._who(0)):
-                programmes.bring_beacon(name, value=beacon.value, who=person)
-        programmes.draw(name, who=self._who(0))
-        return recipients.of_cohort(made, programmes.cohort_of(name))
+        self.publish()
+        self.draw_winners(lambda announced: draw.replay_beacon(seed, announced).value)
+        return recipients.of_cohort(made, self.bank.programmes.cohort_of(self.programme.name))
 
-    def drop(self) -> None:
-        """Let officers sign the terms, mint the budget, and fill the packets of each zone that is due before claims."""
+    def draft(self, text: str) -> StoredProgramme:
+        """Store the programme of a file's text."""
+        rows = zip(self.programme.operators, self.operators, strict=True)
+        numbers = {each.name: row.number for each, row in rows}
+        return self.bank.programmes.draft(text, funder=self.funder(), maker=self.who(0), operators=numbers)
+
+    def open_registration(self) -> None:
+        """Open the registration."""
+        self.bank.programmes.open_registration(self.programme.name, who=self.who(0))
+
+    def publish(self) -> Occurrence:
+        """Freeze the list once the registration is over, and publish it."""
+        programmes, name = self.bank.programmes, self.programme.name
+        if not states.is_at_least(self.reach(self.programme.registration.until_ns).state, states.FROZEN):
+            programmes.freeze(name, who=self.who(0))
+        return programmes.publish(name, who=self.who(0))
+
+    def draw_winners(self, value_of: Callable[[Announcement], bytes]) -> Occurrence:
+        """Draw the winners. value_of: returns the value of the beacon, which two persons bring, if there is a draw."""
+        programmes, name = self.bank.programmes, self.programme.name
+        found = programmes.occurrence(name)
+        if self.programme.draw.is_drawn and not states.is_at_least(found.state, states.DRAWN):
+            self.reach(self.programme.draw.beacon_due_ns)
+            value = value_of(draw_files.read_announcement(programmes.files_of(found)))
+            for person in (self.officer, self.who(0)):
+                programmes.bring_beacon(name, value=value, who=person)
+        return programmes.draw(name, who=self.who(0))
+
+    def approve(self) -> None:
+        """Let officers sign the terms."""
         programmes, name = self.bank.programmes, self.programme.name
         if not states.is_at_least(programmes.occurrence(name).state, states.APPROVED):
-            proposal = programmes.propose_terms(name, maker=self.officer)
-            self._sign(proposal)
-        programmes.allot(name, signers=self.signers[:1], who=self._who(0))
+            self.sign(programmes.propose_terms(name, maker=self.officer))
+
+    def drop(self) -> None:
+        """Approve the terms, mint the budget, and fill the packets of each zone that is due before claims."""
+        programmes, name = self.bank.programmes, self.programme.name
+        self.approve()
+        programmes.allot(name, signers=self.signers[:1], who=self.who(0))
         found = programmes.occurrence(name)
         if not states.is_at_least(found.state, states.DROPPED):
-            lacks = found.minor - self.bank.stores.ledger.balance(self._funder())
-            if lacks > 0:
-                self.mint(0, lacks)
-                paid = self.bank.funders.pay_in(self._funder(), lacks, signers=self.signers[:1], who=self._who(0))
-                paid.require_created("the budget was not paid in")
+            self.fund(found.minor)
         self.fill(self.programme.claim.from_ns)
 
     def fill(self, until_ns: int) -> None:
@@ -167,7 +193,7 @@ class LiveBank:
         if self._is_filled:
             return
         programmes, name = self.bank.programmes, self.programme.name
-        signed: Any = {"signers": self.signers[:1], "who": self._who(0)}
+        signed: Any = {"signers": self.signers[:1], "who": self.who(0)}
         if not self.programme.zones:
             programmes.drop(name, **signed)
         waiting = 0
@@ -176,7 +202,7 @@ class LiveBank:
             if zone.frame is not None:
                 continue
             if from_ns <= until_ns:
-                self._reach(from_ns)
+                self.reach(from_ns)
                 if place == 0:
                     programmes.drop(name, **signed)
                 else:
@@ -190,12 +216,12 @@ class LiveBank:
     def expire(self) -> None:
         """Reach the expiry: the rest of all packets returns to the funder."""
         self.fill(self.programme.expires_ns - 1)
-        self._reach(self.programme.expires_ns)
+        self.reach(self.programme.expires_ns)
         self.bank.programmes.expire(self.programme.name)
 
     def close(self) -> None:
         """Close the programme, and require that the bank's tables agree with its ledger."""
-        self.bank.programmes.close(self.programme.name, who=self._who(0))
+        self.bank.programmes.close(self.programme.name, who=self.who(0))
         found = self.bank.check()
         require(not found, f"the bank and its ledger do not agree: {'; '.join(found[:3])}")
 
@@ -211,6 +237,14 @@ class LiveBank:
         if minor > self.bank.stores.ledger.balance(self.operators[operator].accounts.vault):
             self.mint(operator, MINTED_DAYS * minor)
 
+    def fund(self, minor: int) -> None:
+        """Ensure that the funder has this amount, by a mint at the first operator."""
+        lacks = minor - self.bank.stores.ledger.balance(self.funder())
+        if lacks > 0:
+            self.mint(0, lacks)
+            paid = self.bank.funders.pay_in(self.funder(), lacks, signers=self.signers[:1], who=self.who(0))
+            paid.require_created("the budget was not paid in")
+
     def mint(self, operator: int, minor: int) -> None:
         """Ensure that an operator's vault has this amount, by a mint against reserves."""
         row = self.operators[operator]
@@ -218,33 +252,36 @@ class LiveBank:
         if lacks <= 0:
             return
         issuance = self.bank.issuance
-        self._sign(issuance.credit_reserves(row.number, lacks, maker=self.officer))
-        self._sign(issuance.mint(row.number, lacks, maker=self.officer), self.keys[OFFICERS + 2 + operator])
+        self.sign(issuance.credit_reserves(row.number, lacks, maker=self.officer))
+        self.sign(issuance.mint(row.number, lacks, maker=self.officer), self.keys[OFFICERS + 2 + operator])
 
     # --- helpers ---
 
-    def _who(self, operator: int) -> int:
+    def who(self, operator: int) -> int:
+        """Return the person who signs for an operator."""
         return self.signers[operator].id
 
-    def _sign(self, proposal: Proposal, *more: SigningKey) -> None:
+    def sign(self, proposal: Proposal, *more: SigningKey) -> None:
+        """Sign a proposal with the keys of the officers and more, which must complete it."""
         signed = self.bank.proposals.sign(proposal.id, *self.keys[:OFFICERS], *more)
         if signed.needs or signed.outcome is None:
             raise IntegrityError(f"the proposal {ids.format(proposal.id)} is not signed")
         signed.outcome.require_created(f"{proposal.action} was refused")
 
-    def _reach(self, moment_ns: int) -> Occurrence:
+    def reach(self, moment_ns: int) -> Occurrence:
         """Set the clock to a moment, unless it is later already, and run the jobs that are due."""
         if read_ns(self.bank.stores.clock) < moment_ns:
             self.bank.set_clock(moment_ns)
         return self.bank.programmes.occurrence(self.programme.name)
 
-    def _funder(self) -> int:
+    def funder(self) -> int:
+        """Return the account of the funder, which the first call opens."""
         name = self.programme.funder.name
         for each in self.bank.funders.list("open"):
             if each.name == name:
                 return each.account
         return self.bank.funders.open(
-            name, operator=self.operators[0].number, signers=self.signers[:1], who=self._who(0)
+            name, operator=self.operators[0].number, signers=self.signers[:1], who=self.who(0)
         ).account
 
     def _register(self, made: Registered) -> None:
@@ -252,7 +289,7 @@ class LiveBank:
         if read_ns(self.bank.stores.clock) > last_ns:  # the file was read before
             return
         if self.programme.registration.from_ns <= last_ns:
-            self._reach(last_ns)
+            self.reach(last_ns)
         path = self.bank.folder.path / REGISTRATION_FILE
         names = [each.name for each in self.programme.operators]
         classes = [each.name for each in self.programme.draw.strata]
@@ -266,10 +303,16 @@ class LiveBank:
                 bank = names[person % len(names)]
                 file.write(f"{DOCUMENT_FIRST + person},+{PHONE_FIRST + person},{bank}{stratum}\n")
         read = self.bank.registrations.register_file(
-            self.programme.name, 0, path, who=self._who(0), is_confirmed=True, salts=made.salts
+            self.programme.name, 0, path, who=self.who(0), is_confirmed=True, salts=made.salts
         )
         path.unlink()
         require(read.registered == made.person.size, f"{made.person.size - read.registered} persons were refused")
+
+
+def _shipped_preset(code: str) -> str:
+    """Return the first shipped preset of a currency, or of another one."""
+    names = tiers.names()
+    return next((name for name in names if tiers.load(name).currency.code == code), names[0])
 
 
 def _starts_ns(programme: Programme) -> int:

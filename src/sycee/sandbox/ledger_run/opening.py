@@ -28,8 +28,19 @@ class Books:
     shop: Array  # (m,) int64: row of each merchant with an account in the city
     shop_account: Array  # (m,) ID; one more for shops outside of the city, if ordinary purchases are paid
     wallet: Array  # (people,) ID
-    suspense: Array  # (operators,) ID
-    vault: Array  # (operators,) ID
+    person_operator: Array  # (people,) int64: index of the operator of each person
+    shop_operator: Array  # (m,) int64: of each account of a shop
+    wallets_are_open: bool  # otherwise each wallet is opened before its claim
+
+    @property
+    def suspense(self) -> Array:
+        """The suspense account of each operator: (operators,) ID."""
+        return ids.from_ints([each.accounts.suspense for each in self.live.operators])
+
+    @property
+    def vault(self) -> Array:
+        """The vault of each operator: (operators,) ID."""
+        return ids.from_ints([each.accounts.vault for each in self.live.operators])
 
     @property
     def ledger(self) -> Ledger:
@@ -71,15 +82,18 @@ def open_books(live: LiveBank, groups: Array, people: int, *, with_ordinary: boo
     people: each has the id of a wallet. with_ordinary: open all wallets now, and accounts of all shops.
     """
     shop = np.arange(groups.shape[1]) if with_ordinary else np.flatnonzero(groups.any(axis=0))
-    time_ms = live.start_ns // 10**6
+    time_ms, operators = live.start_ns // 10**6, len(live.operators)
+    shop_operator = np.arange(shop.size + with_ordinary) % operators
+    shop_operator[: shop.size] = shop % operators
     books = Books(
         live=live,
         numbers=live.numbers,
         shop=shop,
         shop_account=ids.derive(live.seed, "merchants", shop.size + with_ordinary, time_ms=time_ms),
         wallet=ids.derive(live.seed, "wallets", people, time_ms=time_ms),
-        suspense=ids.from_ints([each.accounts.suspense for each in live.operators]),
-        vault=ids.from_ints([each.accounts.vault for each in live.operators]),
+        person_operator=np.arange(people) % operators,
+        shop_operator=shop_operator,
+        wallets_are_open=with_ordinary,
     )
     _open_shops(books, groups)
     if with_ordinary:
@@ -90,7 +104,7 @@ def open_books(live: LiveBank, groups: Array, people: int, *, with_ordinary: boo
 def _open_shops(books: Books, groups: Array) -> None:
     """Open the account of every shop at its operator, and add it to its groups."""
     group, member = np.nonzero(groups[:, books.shop])
-    operator = shop_operators(books)
+    operator = books.shop_operator
     opening = _accounts(
         books, books.ids("merchants opened", operator.size), books.shop_account, operator, AccountKind.MERCHANT
     )
@@ -105,16 +119,9 @@ def _open_shops(books: Books, groups: Array) -> None:
     books.send_all(records[order], by[order])
 
 
-def shop_operators(books: Books) -> Array:
-    """Return the operator of each account of a shop: (m,) int64."""
-    operator = np.arange(books.shop_account.size) % books.operators
-    operator[: books.shop.size] = books.shop % books.operators
-    return operator
-
-
 def _open_wallets(books: Books) -> None:
     """Open the wallet of every person at its operator."""
-    operator = np.arange(books.wallet.size) % books.operators
+    operator = books.person_operator
     opened = books.ids("wallets opened", books.wallet.size)
     order = np.argsort(operator, kind="stable")
     for first in range(0, order.size, PART_MAX):

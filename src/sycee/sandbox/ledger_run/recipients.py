@@ -156,19 +156,28 @@ def _allotted(programme: Programme, frozen: draw.FrozenList, seed: int) -> Allot
 
 def of_cohort(made: Registered, cohort: Allotment) -> Recipients:
     """Return the recipients of a cohort. Raises IntegrityError for a member who did not register."""
-    entries, wanted = made.entries, cohort.members
-    members = member_ids(draw_rule.commitments(entries.documents, entries.phones, entries.salts))
+    entries = made.entries
+    listed = member_ids(draw_rule.commitments(entries.documents, entries.phones, entries.salts))
+    return among(made.programme, made.person, listed, cohort)
+
+
+def among(programme: Programme, person: Array, listed: Array, cohort: Allotment) -> Recipients:
+    """Return the recipients of a cohort among persons. listed: (n,) ID, as which each would be a member.
+
+    Raises IntegrityError for a member who is none of them.
+    """
+    wanted = cohort.members
     # Members are hashes: the low half alone orders and finds them.
-    by_low = np.argsort(members["low"], kind="stable")
-    at = by_low[np.minimum(np.searchsorted(members["low"][by_low], wanted["low"]), by_low.size - 1)]
-    require(bool((members[at] == wanted).all()), "the cohort has a member who did not register")
+    by_low = np.argsort(listed["low"], kind="stable")
+    at = by_low[np.minimum(np.searchsorted(listed["low"][by_low], wanted["low"]), by_low.size - 1)]
+    require(bool((listed[at] == wanted).all()), "the cohort has a member who did not register")
     counts = [each.count for each in cohort.shares]
-    opens = first_days(made.programme)
+    opens = first_days(programme)
     return Recipients(
-        person=made.person[at],
+        person=person[at],
         minor=np.repeat(np.array([each.minor for each in cohort.shares], np.int64), counts),
         member=wanted,
-        registered=int(made.person.size),
+        registered=int(person.size),
         since=np.repeat(np.array([opens[each.zone] for each in cohort.shares], np.int64), counts),
     )
 

@@ -47,7 +47,7 @@ from sycee.sandbox.ledger_run.decisions import Decisions
 from sycee.sandbox.ledger_run.events import BOUGHT, CLAIMED, OPENED, PAID, REFUNDED, STEPS, TOPPED, Events
 from sycee.sandbox.ledger_run.folder import Day, RunFolder
 from sycee.sandbox.ledger_run.live import LiveBank
-from sycee.sandbox.ledger_run.opening import open_books, shop_operators, wallet_records
+from sycee.sandbox.ledger_run.opening import Books, open_books, wallet_records
 from sycee.sandbox.ledger_run.recipients import Recipients
 from sycee.sandbox.ledger_run.sending import Sender
 from sycee.sandbox.validity import predicting
@@ -213,16 +213,24 @@ def alone(case: Case, recipients: Recipients, progress: Progress | None = None) 
 
 def on_ledger(case: Case, begun: Opened, progress: Progress | None = None) -> OnLedger:
     """Run the days of a case on the ledger of its bank, from the first one that is not finished."""
-    return _Run(case, begun).run(progress)
+    begin = time.perf_counter()
+    books = open_books(begun.bank, case.groups, case.people, with_ordinary=case.with_ordinary)
+    made = _Run(case, begun.recipients, books, begun.folder)
+    made.seconds["programme"] = begun.seconds
+    made.took("opening", begin)
+    return made.run(progress)
 
 
-class _Run:
-    """One run on a ledger: purses of all persons, and own money in wallets if ordinary purchases are paid."""
+class LedgerDays:
+    """The days of a case on a ledger: purses of all persons, and own money in wallets if ordinary purchases are paid.
 
-    def __init__(self, case: Case, begun: Opened) -> None:
-        self.case, self.folder, self.live, recipients = case, begun.folder, begun.bank, begun.recipients
-        self.recipients, self.ledger = recipients, begun.bank.bank.stores.ledger
-        self.seconds: dict[str, float] = {"programme": begun.seconds}
+    bank: accounts of shops, which are open, and of wallets.
+    """
+
+    def __init__(self, case: Case, recipients: Recipients, bank: Books) -> None:
+        self.case, self.recipients, self.bank, self.live = case, recipients, bank, bank.live
+        self.ledger, self.number = bank.ledger, bank.numbers.number
+        self.seconds: dict[str, float] = {}
         self.counts: Counter[str] = Counter()
         people = case.people
         self.purses = np.zeros((people, c.PURSE_FIELDS), np.int64)
@@ -236,72 +244,23 @@ class _Run:
             *engine.arguments(case.setting),
             *engine.Columns.of(case.place.people, case.setting.design).arrays,
         )
-        begin = time.perf_counter()
-        self.bank = open_books(self.live, case.groups, people, with_ordinary=case.with_ordinary)
-        self.number = self.bank.numbers.number
         shops = len(case.place.city.merchants)
         self.account_of = np.full(shops + 1, -1)  # of each merchant; the last is outside of the city
-        self.account_of[self.bank.shop] = np.arange(self.bank.shop.size)
-        self.account_of[shops] = self.bank.shop.size
-        self.shop_operator = shop_operators(self.bank)
+        self.account_of[bank.shop] = np.arange(bank.shop.size)
+        self.account_of[shops] = bank.shop.size
         self.paid = np.zeros(0, ids.ID)  # of each decision of the day, the id of its payment
-        self.wallet_row = self._rows(self.bank.wallet) if case.with_ordinary else np.zeros(0, np.int64)
-        self.first = self._kept()
-        self._took("opening", begin)
+        self.wallet_row = self._rows(bank.wallet) if case.with_ordinary else np.zeros(0, np.int64)
 
-    def run(self, progress: Progress | None) -> OnLedger:
-        days = self.case.setting.days
-        for day in range(self.first, days):
-            self._day(day)
-            self._keep(day + 1)
-            if progress is not None:
-                progress(day + 1, days)
-        begin = time.perf_counter()
-        self.live.close()
-        self.ledger.check()
-        digest = self.ledger.digest().hex()
-        self._took("checking", begin)
-        begin = time.perf_counter()
-        shops_paid, outside = self._shops()
-        self._took("reading", begin)
-        refused = {name.removeprefix(REFUSED): count for name, count in self.counts.items() if name.startswith(REFUSED)}
-        return OnLedger(
-            purses=self.purses,
-            shops_paid=shops_paid,
-            digest=digest,
-            outside=outside,
-            operations=self.counts["operations"],
-            payments=self.counts["payments"],
-            refunds=self.counts["refunds"],
-            purchases=self.counts["purchases"],
-            refused=Counter(refused),
-            seconds=self.seconds,
-        )
-
-    def _kept(self) -> int:
-        """Restore the figures of the last whole day of an interrupted run; return the number of days."""
-        kept = self.folder.day()
-        if kept is None:
-            return 0
-        self.purses[self.recipients.person] = kept.purses
-        self.own[:] = kept.own
-        self.counts = Counter(kept.counts)
-        return kept.days
-
-    def _keep(self, days: int) -> None:
-        begin = time.perf_counter()
-        self.live.clock.set(read_ns(self.live.clock))
-        self.folder.keep(Day(days, self.purses[self.recipients.person], self.own, self.counts))
-        self._took("keeping", begin)
-
-    def _took(self, phase: str, begin: float) -> None:
+    def took(self, phase: str, begin: float) -> None:
+        """Add the time since `begin` to a phase."""
         self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - begin
 
-    def _day(self, day: int) -> None:
+    def day(self, day: int) -> None:
+        """Decide a day from the purses of the ledger, submit what happens on it, and read the purses back."""
         case = self.case
         begin = time.perf_counter()
-        made = decisions.decide(self.given, case.setting.steps, day, self.purses, with_ordinary=case.with_ordinary)
-        self._took("deciding", begin)
+        made = self.decide(day)
+        self.took("deciding", begin)
         begin = time.perf_counter()
         self.paid = np.zeros(made.person.size, ids.ID)
         top_up = self._top_up(made)
@@ -310,12 +269,17 @@ class _Run:
             self.live.fill(local.claims[0])
         events = self._events(day, local, made, top_up)
         self._issue(made, top_up)
-        self._took("records", begin)
-        codes = self._send(day, events, made, top_up)
+        self.took("records", begin)
+        codes = self.send(day, events, made, top_up)
         begin = time.perf_counter()
         self._count(codes, events, made)
         self._read_back(made, is_last=bool(case.setting.days_table[day, c.DAY_ENDS]))
-        self._took("reading", begin)
+        self.took("reading", begin)
+
+    def decide(self, day: int) -> Decisions:
+        """Return the decisions of a day, which change `purses`."""
+        case = self.case
+        return decisions.decide(self.given, case.setting.steps, day, self.purses, with_ordinary=case.with_ordinary)
 
     def _top_up(self, made: Decisions) -> Array:
         """Return what each person tops up: for a wallet that is short, a month's usual purchases at least."""
@@ -333,7 +297,8 @@ class _Run:
                 self.live.provide(operator, minor)
 
     def _operator(self, person: Array) -> Array:
-        return person % self.bank.operators
+        found: Array = self.bank.person_operator[person]
+        return found
 
     def _events(self, day: int, local: hours.Day, made: Decisions, top_up: Array) -> Events:
         claims, refunded = made.of(c.D_CLAIMS) != 0, made.of(c.D_REFUNDED) != 0
@@ -343,21 +308,23 @@ class _Run:
         topped = np.flatnonzero(top_up)
         by = self._operator(made.person)
         shops = np.zeros(by.size, np.int64)
-        shops[refund] = self.shop_operator[self._account_of(made.of(c.D_SHOP)[refund])]
+        shops[refund] = self.bank.shop_operator[self._account_of(made.of(c.D_SHOP)[refund])]
         parts = [
             (CLAIMED, claim, claimed, by),
             (PAID, pay, paid, by),
             (REFUNDED, refund, hours.refunds(local, paid, refunded), shops),
         ]
+        if not self.bank.wallets_are_open:
+            parts.append((OPENED, claim, claimed, by))
         if not self.case.with_ordinary:
-            return Events.ordered([(OPENED, claim, claimed, by), (TOPPED, topped, paid, by), *parts])
+            return Events.ordered([(TOPPED, topped, paid, by), *parts])
         buys = made.ordinary > 0
         bought = hours.purchases(local, day, self.case.seed, made.person, buys)
         never = np.int64(I64_MAX)
         first = np.minimum(np.where(pays, paid, never), np.where(buys, bought, never))
         return Events.ordered([(TOPPED, topped, first, by), (BOUGHT, np.flatnonzero(buys), bought, by), *parts])
 
-    def _send(self, day: int, events: Events, made: Decisions, top_up: Array) -> Array:
+    def send(self, day: int, events: Events, made: Decisions, top_up: Array) -> Array:
         """Submit the events of a day, and the expiry; return their result codes."""
         codes = np.zeros(events.size, np.int64)
         expires_ns = self.case.programme.expires_ns
@@ -369,11 +336,11 @@ class _Run:
                 self._finish(sender)
                 self.live.expire()
             begin = time.perf_counter()
-            records = self._records(day, moment, events, part, made, top_up)
-            self._took("records", begin)
+            records = self.records(day, moment, events, part, made, top_up)
+            self.took("records", begin)
             begin = time.perf_counter()
             sender.send(records, events.operator[part], moment, codes[part])
-            self._took("ledger", begin)
+            self.took("ledger", begin)
         self._finish(sender)
         if ends:
             self.live.expire()
@@ -382,12 +349,12 @@ class _Run:
     def _finish(self, sender: Sender) -> None:
         begin = time.perf_counter()
         sender.finish()
-        self._took("ledger", begin)
+        self.took("ledger", begin)
 
-    def _records(
-        self, day: int, moment: int, events: Events, part: slice, made: Decisions, top_up: Array
+    def records(
+        self, day: int, moment: int, events: Events, part: slice | Array, made: Decisions, top_up: Array
     ) -> Array:  # fmt: skip
-        """Return the records of one moment, in the order of its events."""
+        """Return the records of chosen events of one moment, in their order."""
         bank, step = self.bank, events.step[part]
         made_ids = bank.ids(f"day {day} at {moment}", step.size, moment)
         records = np.empty(step.size, layout.OPERATION)
@@ -475,6 +442,60 @@ class _Run:
         with self.ledger.sequencer.reading() as state:
             found: Array = state.rows(accounts)
         return found
+
+
+class _Run(LedgerDays):
+    """A run with a folder, which an interrupted one continues from."""
+
+    def __init__(self, case: Case, recipients: Recipients, bank: Books, folder: RunFolder) -> None:
+        super().__init__(case, recipients, bank)
+        self.folder = folder
+        self.first = self._kept()
+
+    def run(self, progress: Progress | None) -> OnLedger:
+        days = self.case.setting.days
+        for day in range(self.first, days):
+            self.day(day)
+            self._keep(day + 1)
+            if progress is not None:
+                progress(day + 1, days)
+        begin = time.perf_counter()
+        self.live.close()
+        self.ledger.check()
+        digest = self.ledger.digest().hex()
+        self.took("checking", begin)
+        begin = time.perf_counter()
+        shops_paid, outside = self._shops()
+        self.took("reading", begin)
+        refused = {name.removeprefix(REFUSED): count for name, count in self.counts.items() if name.startswith(REFUSED)}
+        return OnLedger(
+            purses=self.purses,
+            shops_paid=shops_paid,
+            digest=digest,
+            outside=outside,
+            operations=self.counts["operations"],
+            payments=self.counts["payments"],
+            refunds=self.counts["refunds"],
+            purchases=self.counts["purchases"],
+            refused=Counter(refused),
+            seconds=self.seconds,
+        )
+
+    def _kept(self) -> int:
+        """Restore the figures of the last whole day of an interrupted run; return the number of days."""
+        kept = self.folder.day()
+        if kept is None:
+            return 0
+        self.purses[self.recipients.person] = kept.purses
+        self.own[:] = kept.own
+        self.counts = Counter(kept.counts)
+        return kept.days
+
+    def _keep(self, days: int) -> None:
+        begin = time.perf_counter()
+        self.live.clock.set(read_ns(self.live.clock))
+        self.folder.keep(Day(days, self.purses[self.recipients.person], self.own, self.counts))
+        self.took("keeping", begin)
 
     def _shops(self) -> tuple[Array, int]:
         """Return what each merchant received from purses and from own money, [merchants, 2], and shops outside."""

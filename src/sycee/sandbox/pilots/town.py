@@ -115,18 +115,17 @@ def _basket_factors(numbers: Sequence[float]) -> tuple[float, ...]:
 
 
 @cache
-def neutral() -> City:
-    """Return the town whose shape all pilots share."""
-    return build(definition.load(TOWN), seed=TOWN_SEED, one_in=ONE_IN)
+def neutral(one_in: int = ONE_IN) -> City:
+    """Return the town whose shape all pilots share, with one synthetic person and shop for `one_in` of its own."""
+    return build(definition.load(TOWN), seed=TOWN_SEED, one_in=one_in)
 
 
-def place(description: Description, known: Facts) -> Place:
-    """Return the city of a pilot, prepared for its design."""
-    base = neutral()
+def city(description: Description, known: Facts, base: City) -> City:
+    """Return a neutral town with the incomes, ages, wallets and prices of a pilot."""
     income, consumption_ppm, ratio = _incomes(base, description.consumption_month, known.income_of_consumption_ppm)
     age = _ages(base.persons, known.age_60_ppm)
     shops = base.merchants
-    made = replace(
+    return replace(
         base,
         name=description.name,
         title=description.title,
@@ -142,8 +141,18 @@ def place(description: Description, known: Facts) -> Place:
         ),
         merchants=replace(shops, turnover_year=np.rint(shops.turnover_year * ratio).astype(np.int64)),
     )
-    bounds = tuple(description.consumption_month * each for each in TURNOVERS)
-    rule = accepting(description, base, known)
+
+
+def size_bounds(description: Description) -> tuple[int, ...]:
+    """Return the yearly turnovers between sizes of shops, in minor units."""
+    return tuple(description.consumption_month * each for each in TURNOVERS)
+
+
+def place(description: Description, known: Facts) -> Place:
+    """Return the city of a pilot, prepared for its design."""
+    base = neutral()
+    made, bounds = city(description, known, base), size_bounds(description)
+    rule, shops = accepting(description, base, known), base.merchants
     if known.online_ppm is None:
         return prepare(made, rule, bounds)
     online = markets.accepting(made, replace(rule, share_ppm=max(known.online_ppm, 1))) & shops.online
