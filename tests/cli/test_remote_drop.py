@@ -107,7 +107,7 @@ def test_a_life_over_a_server(bank: Bank, drop: Call, tmp_path: Path) -> None:
     register = bank.programmes.registered
     assert isinstance(register, Register)
     members = [ids.to_int(each) for each in bank.programmes.cohort_of(NAME).members]
-    member = next(each for each in members if register.bank_of(NAME, 0, each) == "north")
+    member = next(each for each in members if register.banks_of(NAME, 0, [each]) == ["north"])
     wallet = ids.format(register.wallet_of(member).account)
     assert "claimed" in drop("claim", NAME, ids.format(member), wallet, "--key", "north.pem")[1]
     assert "halted: a rumour" in drop("halt", NAME, "a rumour")[1]

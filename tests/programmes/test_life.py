@@ -357,8 +357,8 @@ def test_claims_that_are_refused(at: At) -> None:
     bank = at("dropped")
     register = bank.programmes.registered
     assert isinstance(register, Register)
-    of_south = next(each for each in members(bank) if register.bank_of(NAME, 0, each) == "south")
-    of_north = next(each for each in members(bank) if register.bank_of(NAME, 0, each) == "north")
+    of_south = next(each for each in members(bank) if register.banks_of(NAME, 0, [each]) == ["south"])
+    of_north = next(each for each in members(bank) if register.banks_of(NAME, 0, [each]) == ["north"])
     own, other = register.wallet_of(of_north), register.wallet_of(of_south)
     north = {"signers": bank.signers(NORTH), "who": person(bank, NORTH)}
     early = bank.programmes.claim(NAME, 0, of_north, own.account, **north)

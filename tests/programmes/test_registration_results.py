@@ -238,14 +238,15 @@ def test_who_a_member_is(bank: Bank) -> None:
     members = dict(zip(entries, (member for _, member in results.members(NAME, 0)), strict=True))
     entry = entries[0]
     member = members[entry]
-    assert results.bank_of(NAME, 0, member) == ("north", "south")[entry % 2]
+    assert results.banks_of(NAME, 0, [member]) == [("north", "south")[entry % 2]]
     # The person's phone in this bank is that of the registration.
     own = [bank.directory.get(ids.to_int(account)).holder for account in ACCOUNTS]
-    same = [each for each in own if results.is_person(NAME, 0, member, each)]
+    is_same = results.are_persons(NAME, 0, [member] * len(own), own)
+    same = [each for each, is_one in zip(own, is_same, strict=True) if is_one]
     assert same == ([] if entry == PLANTED else [own[entry]])
     assert results.members(NAME, 0, after=0, most=2) == [(1, members[entries[1]]), (2, members[entries[2]])]
     with pytest.raises(NotFound, match="has no packet"):
-        results.bank_of(NAME, 0, 1)
+        results.banks_of(NAME, 0, [1])
 
 
 def test_the_cohort_on_the_ledger_is_compared_with_the_registrations(bank: Bank) -> None:

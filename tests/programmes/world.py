@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -129,11 +129,13 @@ class Register:
     def assign_packets(self, programme: str, occurrence: int) -> int:
         return 0
 
-    def bank_of(self, programme: str, occurrence: int, member: int) -> str:
-        return ("north", "south")[self.rows[member] % 2]
+    def banks_of(self, programme: str, occurrence: int, members: Sequence[int]) -> list[str]:
+        return [("north", "south")[self.rows[each] % 2] for each in members]
 
-    def is_person(self, programme: str, occurrence: int, member: int, person: int) -> bool:
-        return person == self.wallet_of(member).holder
+    def are_persons(
+        self, programme: str, occurrence: int, members: Sequence[int], persons: Sequence[int]
+    ) -> list[bool]:
+        return [person == self.wallet_of(each).holder for each, person in zip(members, persons, strict=True)]
 
     def wallet_of(self, member: int) -> Wallet:
         return wallets(self._bank)[self.rows[member]]

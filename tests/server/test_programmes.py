@@ -105,7 +105,7 @@ def claims_and_the_end(counter: Counter) -> None:
     assert isinstance(register, Register)
     bank.set_clock(moment(7, 9))
     members = [ids.to_int(each) for each in bank.programmes.cohort_of(NAME).members]
-    member = next(each for each in members if register.bank_of(NAME, 0, each) == "north")
+    member = next(each for each in members if register.banks_of(NAME, 0, [each]) == ["north"])
     wallet = register.wallet_of(member)
     body = {"member": ids.format(member), "wallet": ids.format(wallet.account)}
     assert signed(counter.south, f"{RUN}/claims", {"id": new_id(), **body}, SOUTH).status_code in (403, 404)

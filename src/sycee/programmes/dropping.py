@@ -184,8 +184,7 @@ class Dropping(Terms):
                 hint=f"the next step: {states.NEXT_STEPS[current.state]}",
             )
         places = self._places(current, [each.member for each in claims])
-        for each in claims:
-            self._check_claim(programme, current, each, who)
+        self._check_claims(programme, current, claims, who)
         parts = []
         for start in range(0, len(claims), INTENT_RECORDS_MAX):
             chosen = claims[start : start + INTENT_RECORDS_MAX]
@@ -359,28 +358,34 @@ class Dropping(Terms):
                 hint="pay the funder in first: `sycee drop fund`",
             )
 
-    def _check_claim(self, programme: StoredProgramme, occurrence: Occurrence, claim: PacketClaim, who: int) -> None:
-        wallet = self._directory.get(claim.wallet)
-        self._people.require(who, CLAIM, operator=wallet.operator)
-        held = self._people.duties_of(who)
-        at_desk = any(each.operator == wallet.operator and each.duty in (Duty.OPERATOR, Duty.CLERK) for each in held)
-        if not at_desk and who != wallet.holder:
-            raise UsageError(
-                f"{ids.format(claim.wallet)} is another person's wallet", hint="claim into a wallet of your own"
-            )
+    def _check_claims(
+        self, programme: StoredProgramme, occurrence: Occurrence, claims: Sequence[PacketClaim], who: int
+    ) -> None:  # fmt: skip
         if self.registered is None:
             raise UsageError("this bank has no registrations", hint="without them nobody knows who a winner is")
-        bank = self.registered.bank_of(occurrence.programme, occurrence.occurrence, claim.member)
-        if programme.operators[bank] != wallet.operator:
-            raise UsageError(
-                f"the winner chose {bank}, and the wallet is at operator {wallet.operator}",
-                hint="open a wallet at the chosen operator",
-            )
-        if not self.registered.is_person(occurrence.programme, occurrence.occurrence, claim.member, wallet.holder):
-            raise UsageError(
-                f"the holder of wallet {ids.format(claim.wallet)} is not the person who registered",
-                hint="a packet is claimed into the winner's own wallet",
-            )
+        wallets = [self._directory.get(each.wallet) for each in claims]
+        for operator in {each.operator for each in wallets}:
+            self._people.require(who, CLAIM, operator=operator)
+        held = self._people.duties_of(who)
+        desks = {each.operator for each in held if each.duty in (Duty.OPERATOR, Duty.CLERK)}
+        members, place = [each.member for each in claims], (occurrence.programme, occurrence.occurrence)
+        banks = self.registered.banks_of(*place, members)
+        are_same = self.registered.are_persons(*place, members, [each.holder for each in wallets])
+        for wallet, bank, is_same in zip(wallets, banks, are_same, strict=True):
+            if wallet.operator not in desks and who != wallet.holder:
+                raise UsageError(
+                    f"{ids.format(wallet.account)} is another person's wallet", hint="claim into a wallet of your own"
+                )
+            if programme.operators[bank] != wallet.operator:
+                raise UsageError(
+                    f"the winner chose {bank}, and the wallet is at operator {wallet.operator}",
+                    hint="open a wallet at the chosen operator",
+                )
+            if not is_same:
+                raise UsageError(
+                    f"the holder of wallet {ids.format(wallet.account)} is not the person who registered",
+                    hint="a packet is claimed into the winner's own wallet",
+                )
 
     def _places(self, occurrence: Occurrence, members: Sequence[int]) -> Sequence[int]:
         """Return the numbers of members in the cohort. Raises NotFound for an id that is no member's."""

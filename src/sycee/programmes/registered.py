@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from sycee.programmes.draw import Entries
@@ -18,10 +19,12 @@ class Registered(Protocol):
         """Write who has each packet, with successors for winners who left; return the number of successors."""
         ...
 
-    def bank_of(self, programme: str, occurrence: int, member: int) -> str:
-        """Return the name, in the file, of the operator that a member chose. `member`: the id in the cohort."""
+    def banks_of(self, programme: str, occurrence: int, members: Sequence[int]) -> list[str]:
+        """Return the name, in the file, of the operator that each member chose. `members`: ids in the cohort."""
         ...
 
-    def is_person(self, programme: str, occurrence: int, member: int, person: int) -> bool:
-        """Return whether a person of this bank is the one who registered as this member."""
+    def are_persons(
+        self, programme: str, occurrence: int, members: Sequence[int], persons: Sequence[int]
+    ) -> list[bool]:
+        """Return whether each of n persons of this bank is the one who registered as the member at the same place."""
         ...

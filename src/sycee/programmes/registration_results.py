@@ -39,6 +39,7 @@ from sycee.programmes.service import Programmes
 from sycee.programmes.stored import occurrences_in
 
 BASIS: Final = "programme"  # of the shredding, in the list of shredded secrets
+MEMBERS_OF_QUERY: Final = 500
 FIELDS: Final = ("programme-entry",)
 RECEIPT_FIELDS: Final = ("programme-receipt",)
 
@@ -247,35 +248,41 @@ class DrawOutcomes:
 
     # --- claims: the interface to the life of a programme ---
 
-    def bank_of(self, programme: str, occurrence: int, member: int) -> str:
-        """Return the name, in the file, of the operator that a member chose. Raises NotFound for no member."""
+    def banks_of(self, programme: str, occurrence: int, members: Sequence[int]) -> list[str]:
+        """Return the name, in the file, of the operator that each member chose. Raises NotFound for no member."""
         found = self._lists.find(programme, occurrence)
         with reading(self._stores.engine) as connection:
-            holder = self._holder(connection, found, member)
-            bank: int = self._lists.entry_in(connection, found.list, holder.entry).bank
-        return found.definition.operators[bank].name
+            holders = self._holders(connection, found, members)
+        return [found.definition.operators[each.bank].name for each in holders]
 
-    def is_person(self, programme: str, occurrence: int, member: int, person: int) -> bool:
-        """Return whether a person of this bank is the one who registered as this member.
+    def are_persons(
+        self, programme: str, occurrence: int, members: Sequence[int], persons: Sequence[int]
+    ) -> list[bool]:
+        """Return whether each of n persons of this bank is the one who registered as the member at the same place.
 
         The documents decide if both are known, otherwise the phones. Nobody sees either, so this is no access.
         """
         found = self._lists.find(programme, occurrence)
         with reading(self._stores.engine) as connection:
-            holder = self._holder(connection, found, member)
-        stored = self._lists.kept_vault(found.list).unseal(holder.entry, holder.sealed)[0]
-        phone, paper = self._register.identity_keys([person]).get(person, ("", ""))
-        reader = Reader(found.definition, self._register.phone, 0)
-        document = reader.document_number(paper)
-        if document and stored[DOCUMENT]:
-            return bool(document == stored[DOCUMENT])
-        return bool(phone and reader.phone_number(phone) == stored[PHONE])
+            holders = self._holders(connection, found, members)
+        vault, reader = self._lists.kept_vault(found.list), Reader(found.definition, self._register.phone, 0)
+        known = self._register.identity_keys(persons)
+
+        def is_same(holder: Any, person: int) -> bool:
+            stored = vault.unseal(holder.entry, holder.sealed)[0]
+            phone, paper = known.get(person, ("", ""))
+            document = reader.document_number(paper)
+            if document and stored[DOCUMENT]:
+                return bool(document == stored[DOCUMENT])
+            return bool(phone and reader.phone_number(phone) == stored[PHONE])
+
+        return [is_same(holder, person) for holder, person in zip(holders, persons, strict=True)]
 
     def wallet_of(self, programme: str, occurrence: int, member: int) -> int:
         """Return the wallet that a member named at registration, 0 for none."""
         found = self._lists.find(programme, occurrence)
         with reading(self._stores.engine) as connection:
-            holder = self._holder(connection, found, member)
+            (holder,) = self._holders(connection, found, [member])
         stored = self._lists.kept_vault(found.list).unseal(holder.entry, holder.sealed)[0]
         return int.from_bytes(stored["wallet"].tobytes(), "big")
 
@@ -322,12 +329,21 @@ class DrawOutcomes:
             return [(each.place, each.member) for each in connection.execute(query)]
 
     @staticmethod
-    def _holder(connection: Connection, found: Found, member: int) -> Any:
-        chosen = (HOLDERS.c.list == found.list.list) & (HOLDERS.c.member == member)
-        holder = connection.execute(sqlalchemy.select(HOLDERS).where(chosen)).one_or_none()
-        if holder is None:
-            raise NotFound(f"{ids.format(member)} has no packet of {found.occurrence.title}", hint="only winners claim")
-        return holder
+    def _holders(connection: Connection, found: Found, members: Sequence[int]) -> list[Any]:
+        """Return the row of each member, with the bank of the entry."""
+        same = (ENTRIES.c.list == HOLDERS.c.list) & (ENTRIES.c.entry == HOLDERS.c.entry)
+        query = sqlalchemy.select(HOLDERS, ENTRIES.c.bank).outerjoin(ENTRIES, same)
+        query = query.where(HOLDERS.c.list == found.list.list)
+        rows = {}
+        for first in range(0, len(members), MEMBERS_OF_QUERY):
+            chosen = HOLDERS.c.member.in_(members[first : first + MEMBERS_OF_QUERY])
+            rows.update({row.member: row for row in connection.execute(query.where(chosen))})
+        missing = next((each for each in members if each not in rows), None)
+        if missing is not None:
+            raise NotFound(
+                f"{ids.format(missing)} has no packet of {found.occurrence.title}", hint="only winners claim"
+            )
+        return [rows[each] for each in members]
 
     def disagreements(self) -> Iterator[str]:
         """Yield one sentence for each sealed cohort whose members are not those that the packets were assigned to."""
