@@ -57,9 +57,11 @@ def export(ledger: Source, folder: str | Path, *, progress: Progress | None = No
 class ExportSession:
     """Exports of one ledger to one folder, which is locked until `close`. For one thread."""
 
-    def __init__(self, ledger: Source, folder: str | Path) -> None:
+    def __init__(self, ledger: Source, folder: str | Path, *, mark: str = "") -> None:
+        """Lock the folder. mark: of the manifest and of the metadata of each file, for a ledger of invented people."""
         self._source: StateReader = reader_of(ledger)
-        self._archive = Archive(folder_path(folder), self._source.ledger_id)
+        self._archive = Archive(folder_path(folder), self._source.ledger_id, mark)
+        self._mark = mark
 
     @property
     def manifest(self) -> Manifest:
@@ -135,7 +137,7 @@ class ExportSession:
                     report(part.num_rows)
 
         frames = (self.manifest.frame + 1, after.frame)
-        return [parquet_files.write_file(self._archive.folder, table, parts(), day=day, frames=frames)]
+        return [parquet_files.write_file(self._archive.folder, table, parts(), day=day, frames=frames, mark=self._mark)]
 
     def _merge(self, *, before_day: str) -> None:
         """Merge the files of the newest day if it is over; earlier days are already merged."""
@@ -147,7 +149,9 @@ class ExportSession:
             if len(parts) > 1:
                 frames = (parts[0].first_frame, parts[-1].last_frame)
                 rows = parquet_files.row_groups(self._archive.folder, parts)
-                whole = parquet_files.write_file(self._archive.folder, table, rows, day=days[-1], frames=frames)
+                whole = parquet_files.write_file(
+                    self._archive.folder, table, rows, day=days[-1], frames=frames, mark=self._mark
+                )
                 self._archive.commit(self.manifest.with_files([whole], without=parts))
 
     def _write_registers(self, frame: int, sizes: Mapping[str, int]) -> None:
@@ -156,7 +160,9 @@ class ExportSession:
         added = []
         for table in REGISTERS:
             rows = tables.slices(self._source, table, 0, sizes[table], self._zones)
-            added.append(parquet_files.write_file(self._archive.folder, table, rows, frames=(frame, frame)))
+            added.append(
+                parquet_files.write_file(self._archive.folder, table, rows, frames=(frame, frame), mark=self._mark)
+            )
         old = [entry for entry in self.manifest.files if entry.table in REGISTERS]
         self._archive.commit(replace(self.manifest.with_files(added, without=old), registers_frame=frame))
 

@@ -54,6 +54,7 @@ class Manifest:
     movement_digest: str = ""  # of all movements up to that frame; empty if the ledger had later frames already
     registers_frame: int = 0  # the newest frame when copying of the registers began
     files: tuple[Entry, ...] = ()
+    mark: str = ""  # such as "rehearsal, invented people"
 
     def files_of(self, table: str) -> tuple[Entry, ...]:
         """Return the files of one table, in order of frames."""
@@ -112,7 +113,7 @@ def load(folder: Path) -> Manifest | None:
 class Archive:
     """Folder of an archive, locked by this process until `close`: one writer, any number of readers."""
 
-    def __init__(self, folder: Path, ledger_id: bytes) -> None:
+    def __init__(self, folder: Path, ledger_id: bytes, mark: str = "") -> None:
         """Lock the folder, which is created if absent, and read its manifest.
 
         Raises UsageError if it holds other files or another ledger's archive, UnavailableError if another process
@@ -135,7 +136,7 @@ class Archive:
             ) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self.manifest = load(folder) or Manifest(ledger=ledger_id.hex())
+            self.manifest = load(folder) or Manifest(ledger=ledger_id.hex(), mark=mark)
             if self.manifest.ledger != ledger_id.hex():
                 raise UsageError(
                     f"{folder} is the archive of another ledger, {self.manifest.ledger}",

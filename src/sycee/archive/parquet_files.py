@@ -79,9 +79,12 @@ def arrow_table(table: str, values: Mapping[str, ColumnValues]) -> Any:
     return pa.table([values[column.name].as_arrow(column.type) for column in columns], schema=_schema(columns))
 
 
-def write_file(folder: Path, table: str, parts: Iterable[Any], *, day: str = "", frames: tuple[int, int]) -> Entry:
+def write_file(
+    folder: Path, table: str, parts: Iterable[Any], *, day: str = "", frames: tuple[int, int], mark: str = ""
+) -> Entry:
     """Write Arrow tables to one file: under a temporary name, made durable, read back, renamed.
 
+    mark: in the file's metadata, "" for none.
     frames: the first and the last frame. `day` is "" for a register, a table of things as they are now. Raises
     UnavailableError if the disk refuses; no file is then left. The new name becomes durable with the manifest that
     lists it.
@@ -90,12 +93,13 @@ def write_file(folder: Path, table: str, parts: Iterable[Any], *, day: str = "",
     path = folder / table / day / name
     temporary = path.with_name(f".{name}")  # a pattern such as *.parquet does not match it
     columns, rows = TABLES[table], 0
+    schema = _schema(columns).with_metadata({"mark": mark}) if mark else _schema(columns)
     sums = {column.name: 0 for column in columns if column.name in SUMMED_COLUMNS}
     options = {"compression": COMPRESSION, "write_page_checksum": True}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
-            with pq.ParquetWriter(file, _schema(columns), **options) as writer:
+            with pq.ParquetWriter(file, schema, **options) as writer:
                 for batch in _batches(parts):
                     rows += batch.num_rows
                     for column in sums:

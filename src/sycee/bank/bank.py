@@ -362,7 +362,7 @@ class Bank:
             stack.callback(made.dispose)
             wanted = (*SCHEMAS, *schemas)
             upgrade(made, *wanted)
-            bank = cls(data_folder, config, Stores.of(ledger, made, clock), keys, wanted)
+            bank = cls(data_folder, config, Stores.of(ledger, made, clock, config.mark), keys, wanted)
             stack.pop_all()
             return bank
 

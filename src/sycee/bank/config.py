@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sycee.bank.folder import DataFolder
+from sycee.bank.folder import INVENTED_PEOPLE, MARK, DataFolder
 from sycee.core import documents, money, typos
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.core.money import Currency
@@ -123,6 +123,9 @@ SETTINGS: Final[dict[str, Setting]] = {
     "city": Setting("", "city of merchants in QR codes"),
     "rehearsal": Setting("false", "whether the bank has its own clock", _BOOLEAN, "true or false"),
     "demo": Setting("false", "whether all people and money are invented, as in a demo", _BOOLEAN, "true or false"),
+    INVENTED_PEOPLE: Setting(
+        "false", "whether all people are invented, which every page, table and export says", _BOOLEAN, "true or false"
+    ),
     "http_address": Setting("127.0.0.1:8420", "where `sycee serve` listens", _ADDRESS, "HOST:PORT, or unix:PATH"),
     "http_origin": Setting(
         "http://localhost:8420", "the address that callers use, as tokens and passkeys name it", _ORIGIN, "https://HOST"
@@ -199,7 +202,8 @@ SETTINGS: Final[dict[str, Setting]] = {
     ),
     "signature_workers": Setting("1", "processes that verify signatures; 0: the server's own", _NUMBER, "0 or more"),
 }
-FIXED: Final = frozenset({"currency", "zone", "preset", "rehearsal", "demo"})  # never changed after the founding
+# Never changed after the founding.
+FIXED: Final = frozenset({"currency", "zone", "preset", "rehearsal", "demo", INVENTED_PEOPLE})
 # Ways in which messages reach phones: at most one.
 DELIVERIES: Final = ("message_program", "message_gateway", "message_folder")
 
@@ -285,6 +289,16 @@ class Config:
     def flag(self, name: str) -> bool:
         """Return whether a setting is true."""
         return self.text(name) == "true"
+
+    @property
+    def mark(self) -> str:
+        """The first line of every page, table and export; "" for a bank whose people are not invented."""
+        return MARK if self.flag(INVENTED_PEOPLE) else ""
+
+    @property
+    def notice(self) -> str:
+        """The sentence at the top of every page of the server: the mark and `http_notice`."""
+        return ": ".join(each for each in (self.mark, self.text("http_notice")) if each)
 
     def minor(self, name: str) -> int:
         """Return the amount of a setting in minor units of the currency; 0 for an empty one."""

@@ -134,6 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     try:
         terminal.prepare_streams()
+        terminal.mark_output("")
         with _rare_collections():
             code = _run(tokens)
         if code == EXIT_INTERRUPTED:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 from cyclopts import Parameter
 
 from sycee.cli.checkpoint import public_key
-from sycee.cli.terminal import console, note
+from sycee.cli.terminal import console, mark_output, note
 from sycee.core import money
 from sycee.core.errors import UnavailableError, UsageError
 
@@ -49,6 +49,7 @@ def open_bank(folder: Path, options: Mapping[str, str] | None = None) -> Iterato
             raise UnavailableError(error.message, hint=IN_USE) from error
         raise
     with bank:
+        mark_output(bank.config.mark)
         note(*(f"note: {finding}" for finding in bank.findings))
         told = len(bank.findings)
         yield bank

@@ -42,6 +42,7 @@ def winners(
     """List who has a packet, without identities: member, packet, bank, and the wallet named at registration."""
     require_outputs({"--output": output}, outside=folder)
     with open_bank(folder) as bank:
+        mark = bank.config.mark
         rows = [
             {
                 "member": ids.format(each.member),
@@ -52,7 +53,7 @@ def winners(
             }
             for each in bank.registration_results.winners(name, occurrence)
         ]
-    return show_winners(rows, output, as_json=json_)
+    return show_winners(rows, output, as_json=json_, mark=mark)
 
 
 def claims(folder: BankFolder, name: Name, file: ClaimsFile, /, *, occurrence: Number = 0, key: KeyFiles = None) -> int:

@@ -33,7 +33,8 @@ def situation(
     with open_bank(folder) as bank:
         found = bank.situations.read(name, occurrence)
         if output is not None:
-            page.write(situation_page(bank.programmes.get(name).definition, found), output)
+            definition = bank.programmes.get(name).definition
+            page.write(situation_page(definition, found, bank.config.mark), output)
         if json_:
             show_json(document(found))
             return 0
@@ -44,6 +45,7 @@ def situation(
             f"{quantity(results.payments, 'payment')}"
         )
         show(*(f"claims refused: {count:,} {code}" for code, count in found.claims_refused.items()))
+        show(*(f"payments refused: {count:,} {code}" for code, count in found.payments_refused.items()))
         show(
             *(f"flag: {each.kind}, {each.count:,} of {each.of:,} (threshold {each.threshold})" for each in found.flags)
         )

@@ -33,12 +33,13 @@ def export(
     from sycee.archive.check import check
     from sycee.archive.export import ExportSession
     from sycee.archive.manifest import DEFAULT_FOLDER
+    from sycee.bank.folder import mark_of
 
     for name in ("journal", "snapshots"):
         refuse_inside(to or folder / DEFAULT_FOLDER, folder / name, "--to")
     ledger = replay(folder)
     try:
-        with ExportSession(ledger, to or folder / DEFAULT_FOLDER) as session:
+        with ExportSession(ledger, to or folder / DEFAULT_FOLDER, mark=mark_of(folder)) as session:
             with progress("exporting", "rows", transient=False) as report:
                 result = session.advance(progress=report)
             with console(stderr=True).status("comparing the archive with the ledger"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sycee.cli.terminal import console, note
+from sycee.cli.terminal import console, mark_output, note
 from sycee.core import money
 from sycee.core.errors import UsageError
 
@@ -24,7 +24,9 @@ def journal_disk_of(folder: Path) -> RealDisk:
 def replay(folder: Path) -> ReplayedLedger:
     """Replay the ledger in `folder`, with progress and findings on stderr."""
     from sycee.archive.history_source import replay_folder
+    from sycee.bank.folder import mark_of
 
+    mark_output(mark_of(folder))
     with console(stderr=True).status("reading the ledger") as status:
         ledger = replay_folder(folder, progress=lambda frame: status.update(f"{frame:,} frames read"))
     note(*(f"note: {finding}" for finding in ledger.findings))

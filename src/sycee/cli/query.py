@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 from cyclopts import Parameter
 
 from sycee.cli.parameters import AsJson
-from sycee.cli.terminal import note, print_table, show, show_json, table
+from sycee.cli.terminal import mark_output, note, print_table, show, show_json, table
 from sycee.core.errors import UsageError
+from sycee.core.output_files import marked_csv
 
 if TYPE_CHECKING:
     from sycee.archive.query import Query, QueryResult
@@ -42,11 +43,13 @@ def query(
         raise UsageError("--csv and --json exclude each other", hint="choose one")
     with Query(folder) as opened:
         manifest = opened.manifest
+        mark_output(manifest.mark)
         if sql is None:
             _show_views(opened, json_=json_)
             return 0
         result = opened.run(sql)
         if csv_:
+            sys.stdout.write(marked_csv("", manifest.mark))
             writer = csv.writer(sys.stdout, lineterminator="\n")
             writer.writerow(result.names)
             writer.writerows(result.rows)

@@ -14,7 +14,7 @@ from sycee.cli.terminal import note, print_table, show, show_json, table
 from sycee.cli.wallet_options import is_alias
 from sycee.core import money
 from sycee.core.errors import UsageError
-from sycee.core.output_files import require_outputs, write_file
+from sycee.core.output_files import marked_csv, require_outputs, write_file
 from sycee.core.words import quantity
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ def statement(
     Days begin at midnight in the time zone of the account's currency. The ledger is only read, without a lock.
     """
     from sycee.archive import statements
+    from sycee.bank.folder import mark_of
 
     if title is not None and pdf is None:
         raise UsageError("--title sets the title of a PDF, and --pdf is missing", hint="name the file with --pdf")
@@ -52,7 +53,7 @@ def statement(
     found = statements.statement(
         ledger, number, year=year, from_=from_, until=until, with_packets=True, with_state_digest=with_digest
     )
-    _write(found, csv_, pdf, title)
+    _write(found, csv_, pdf, title, mark_of(folder))
     if json_:
         show_json(_as_json(found))
     elif csv_ is None and pdf is None:
@@ -78,17 +79,17 @@ def _account_of_alias(folder: Path, alias: str) -> int:
         made.dispose()
 
 
-def _write(found: Statement, csv_: Path | None, pdf: Path | None, title: str | None) -> None:
+def _write(found: Statement, csv_: Path | None, pdf: Path | None, title: str | None, mark: str) -> None:
     written = f"{quantity(found.rows.size, 'line')} written to"
     if csv_ is not None:
         from sycee.archive import statement_csv
 
-        write_file(csv_, statement_csv.text(found).encode())
+        write_file(csv_, marked_csv(statement_csv.text(found), mark).encode())
         note(f"{written} {csv_}")
     if pdf is not None:
         from sycee.archive import statement_pdf
 
-        write_file(pdf, statement_pdf.pdf(found, title=title or statement_pdf.TITLE))
+        write_file(pdf, statement_pdf.pdf(found, title=f"{f'{mark}: ' if mark else ''}{title or statement_pdf.TITLE}"))
         note(f"{written} {pdf}")
 
 

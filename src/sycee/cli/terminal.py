@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,7 +21,31 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 TABLE_WIDTH_MAX: Final = 10_000  # wider than any table, so that a narrow terminal truncates no value
+MARK_KEY: Final = "mark"  # of a JSON object
 _ESCAPE: Final = "sycee-escape"  # name of the handler of encoding errors
+
+
+@dataclass
+class _Mark:
+    """The first line of what a command prints to stdout, "" for none, and whether it was printed."""
+
+    text: str = ""
+    printed: bool = False
+
+
+_mark: Final = _Mark()
+
+
+def mark_output(text: str) -> None:
+    """Print a text before all other lines of this command on stdout, and as the first member of JSON; "" for none."""
+    if text != _mark.text:
+        _mark.text, _mark.printed = text, False
+
+
+def _print_mark() -> None:
+    if _mark.text and not _mark.printed:
+        _mark.printed = True
+        print(_mark.text)
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -40,6 +65,8 @@ def console(*, stderr: bool = False) -> Console:
 
 def show(*lines: str, style: str | None = None) -> None:
     """Print lines of text to stdout, without markup and without wrapping; escape unprintable characters."""
+    if lines:
+        _print_mark()
     for line in lines:
         console().print(printable(line), style=style, markup=False, soft_wrap=True)
 
@@ -52,7 +79,7 @@ def note(*lines: str) -> None:
 
 def show_json(members: Mapping[str, Any]) -> None:
     """Print one JSON object to stdout."""
-    print(json.dumps(members))
+    print(json.dumps({MARK_KEY: _mark.text, **members} if _mark.text else members))
 
 
 def print_list(
@@ -113,6 +140,7 @@ def print_table(table: Table) -> None:
     terminal.width = TABLE_WIDTH_MAX
     with terminal.capture() as captured:
         terminal.print(table)
+    _print_mark()
     # Rich pads the last column to its width.
     sys.stdout.writelines(f"{line.rstrip()}\n" for line in captured.get().splitlines())
 

@@ -26,14 +26,14 @@ class Stores:
     intents: Intents
     jobs: Jobs
     numbers: Numbers
+    mark: str  # the first line of every page and table made from them, such as "rehearsal, invented people"
 
     @classmethod
-    def of(cls, ledger: Ledger, engine: Engine, clock: Clock) -> Stores:
+    def of(cls, ledger: Ledger, engine: Engine, clock: Clock, mark: str = "") -> Stores:
         """Return the stores of a ledger and of a database whose tables are those of this release."""
         actions = Actions()
-        return cls(
-            ledger, engine, clock, actions, Intents(engine, ledger, clock, actions), Jobs(engine, clock), Numbers(clock)
-        )
+        intents = Intents(engine, ledger, clock, actions)
+        return cls(ledger, engine, clock, actions, intents, Jobs(engine, clock), Numbers(clock), mark)
 
     def new_id(self) -> int:
         """Return a new id of the present time."""

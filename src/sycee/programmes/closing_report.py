@@ -9,14 +9,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sycee.core import money
 from sycee.core.extras import extra
-from sycee.core.output_files import write_file
+from sycee.core.output_files import marked_csv, write_file
 from sycee.core.timestamps import utc_text
 from sycee.programmes.definition import Programme
 from sycee.programmes.estimators import LEVEL, Estimate
@@ -97,12 +97,14 @@ def tables(results: OccurrenceFigures) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def write(folder: Path, programme: Programme, results: OccurrenceFigures, effect: Effect | None = None) -> list[Path]:
-    """Write the page and its tables into a folder; return the files.
+def write(
+    folder: Path, programme: Programme, results: OccurrenceFigures, effect: Effect | None = None, *, mark: str = ""
+) -> list[Path]:
+    """Write the page and its tables into a folder; return the files. mark: the first line of each.
 
     Raises MissingExtraError without the extra "bank", and like `core.output_files.write_file`.
     """
-    made = files(programme, results, effect)
+    made = files(programme, results, effect, mark=mark)
     folder.mkdir(parents=True, exist_ok=True)
     for name, make in made.items():
         write_file(folder / name, make())
@@ -110,35 +112,39 @@ def write(folder: Path, programme: Programme, results: OccurrenceFigures, effect
 
 
 def files(
-    programme: Programme, results: OccurrenceFigures, effect: Effect | None = None
+    programme: Programme, results: OccurrenceFigures, effect: Effect | None = None, *, mark: str = ""
 ) -> dict[str, Callable[[], bytes]]:
-    """Return functions that compute the page and each table file, by file name, the page first."""
+    """Return functions that compute the page and each table file, by file name, the page first.
+
+    mark: the first line of the page and of CSV, and `mark` in the metadata of Parquet; "" for none.
+    """
 
     def report() -> bytes:
-        return page.render(report_page(programme, results, effect)).encode()
+        return page.render(replace(report_page(programme, results, effect), mark=mark)).encode()
 
     made: dict[str, Callable[[], bytes]] = {REPORT: report}
     for name, rows in tables(results).items():
         if rows:
-            made |= {f"{name}.csv": partial(_csv, rows), f"{name}.parquet": partial(_parquet, rows)}
+            made |= {f"{name}.csv": partial(_csv, rows, mark), f"{name}.parquet": partial(_parquet, rows, mark)}
     return made
 
 
-def _csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def _csv(rows: Sequence[Mapping[str, Any]], mark: str) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    return text.getvalue().encode()
+    return marked_csv(text.getvalue(), mark).encode()
 
 
-def _parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def _parquet(rows: Sequence[Mapping[str, Any]], mark: str) -> bytes:
     with extra("bank"):
         import pyarrow as pa
         from pyarrow import parquet
 
     content = io.BytesIO()
-    parquet.write_table(pa.Table.from_pylist(list(rows)), content)
+    table = pa.Table.from_pylist(list(rows))
+    parquet.write_table(table.replace_schema_metadata({"mark": mark} if mark else None), content)
     return content.getvalue()
 
 

@@ -82,12 +82,13 @@ class ClosingReports:
     def write(self, name: str, occurrence: int, folder: Path, effect: Effect | None = None) -> list[Path]:
         """Write the page and the tables of an occurrence into a folder; return the files."""
         stored, found = self.dropped(name, occurrence)
-        return closing_report.write(folder, stored.on(found), self.results(name, occurrence), effect)
+        results = self.results(name, occurrence)
+        return closing_report.write(folder, stored.on(found), results, effect, mark=self._stores.mark)
 
     def files(self, name: str, occurrence: int = 0) -> dict[str, Callable[[], bytes]]:
         """Return what makes the page and each table of an occurrence, by the name of the file. Errors as `write`."""
         stored, found = self.dropped(name, occurrence)
-        return closing_report.files(stored.on(found), self.results(name, occurrence))
+        return closing_report.files(stored.on(found), self.results(name, occurrence), mark=self._stores.mark)
 
     def dropped(self, name: str, occurrence: int) -> tuple[StoredProgramme, Occurrence]:
         """Return a programme and one of its occurrences. Raises UsageError before its drop."""

@@ -90,7 +90,7 @@ class SituationHistory:
             "programme": name, "occurrence": occurrence,
             "hour": local_time(at_ns, stored.definition.zone).strftime(HOUR_FORM), "at_ns": at_ns,
             "document": zlib.compress(figures),
-            "page": zlib.compress(page.render(situation_page(stored.on(found), situation)).encode()),
+            "page": zlib.compress(page.render(situation_page(stored.on(found), situation, self._stores.mark)).encode()),
         }  # fmt: skip
 
         def store(connection: Connection) -> None:

@@ -27,8 +27,8 @@ def document(found: Situation) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def situation_page(programme: Programme, found: Situation) -> Page:
-    """Return the page. Show it to the team only, because it has rows about few people."""
+def situation_page(programme: Programme, found: Situation, mark: str = "") -> Page:
+    """Return the page, with its first line `mark`. Show it to the team only, because it has rows about few people."""
     results, currency = found.results, programme.currency
     tiles = Tiles(
         (
@@ -49,6 +49,7 @@ def situation_page(programme: Programme, found: Situation) -> Page:
     ]
     sections += [_refusals(found), _flags(found, currency)]
     return Page(
+        mark=mark,
         kicker="Sycee programme, situation",
         title=programme.title,
         summary="For the team: figures of this moment, before refunds and expiry.",

@@ -329,7 +329,10 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page. `kicker` is the line above the title; `summary` is one sentence; `facts` are below it."""
+    """A page. `kicker` is the line above the title; `summary` is one sentence; `facts` are below it.
+
+    `mark` is the first line of the page, such as "rehearsal, invented people"; "" for none.
+    """
 
     kicker: str
     title: str
@@ -338,6 +341,7 @@ class Page:
     opening: tuple[Block, ...]  # before the first heading: verdict, notice, tiles
     sections: tuple[Section, ...]
     footer: str = ""
+    mark: str = ""
 
 
 def plots_in(page: Page) -> list[Plot]:

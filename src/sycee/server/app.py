@@ -188,7 +188,7 @@ def create_server(bank: Bank, runtime: Runtime | None = None) -> PaymentsApp:
 def create_app(runtime: Runtime, *, at_stop: Callable[[], Awaitable[None]]) -> FastAPI:
     """Return the application without the path for signed payments. `at_stop`: called when the server stops."""
     bank = runtime.bank
-    notice = bank.config.text("http_notice")
+    notice = bank.config.notice
     tracing = _tracing(bank.config.text("http_traces"))
 
     @asynccontextmanager

@@ -54,7 +54,7 @@ class _Pages:
         )  # fmt: skip
         self._templates.filters |= {"time": utc_text, "id": ids.format}
         config = runtime.bank.config
-        self._always = {"notice": config.text("http_notice"), "version": version("sycee")}
+        self._always = {"notice": config.notice, "version": version("sycee")}
 
     async def start(self, request: Request) -> HTMLResponse:
         """Return the start page, which leads to the others."""
