@@ -14,9 +14,9 @@ from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, open_bank, 
 from sycee.cli.lazy import ids
 from sycee.cli.mint import Amount
 from sycee.cli.operator import Operator, operator_number
-from sycee.cli.parameters import AsJson
+from sycee.cli.parameters import AsJson, Between
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
-from sycee.cli.terminal import print_list, print_table, progress, show, show_json, table
+from sycee.cli.terminal import mark_output, print_list, print_table, progress, show, show_json, table
 from sycee.core import money
 from sycee.core.errors import UsageError
 from sycee.core.words import quantity
@@ -38,24 +38,35 @@ Reason: TypeAlias = Annotated[str, Parameter(help="Why, in a sentence without pe
 def try_(
     file: Annotated[str, Parameter(help="A programme file, such as spring.toml, or a shipped pilot.")],
     people: Annotated[Path, Parameter(help="CSV file of invented people: document, phone, bank, stratum.")], /, *,
-    folder: Annotated[Path, Parameter(help="New folder for the trial's bank and keys.")],
+    folder: Annotated[Path, Parameter(help="New folder for the trial's bank, keys and page.")],
+    shops: Annotated[
+        Path | None, Parameter(help="CSV file of shops: name, sector, group, bank, turnover. Invented without it.")
+    ] = None,
+    seed: Annotated[int, Parameter(help="Seed of all choices.", validator=Between("--seed", 0, 2**63 - 1, 1))] = 1,
     json_: AsJson = False,
 ) -> int:  # fmt: skip
     """Run a programme from nothing to its close, for invented people: a rehearsal bank, all keys, a moved clock.
 
-    Each step is the call that a real bank makes. The beacon, the shops, claims and payments are invented.
+    Each step is the call that a real bank makes. People decide as those of the sandbox.
     """
-    from sycee.demo.drop_trial import run_trial
+    from sycee.bank.folder import MARK
+    from sycee.report import page
+    from sycee.sandbox.rehearsal.page import rehearsal_page
+    from sycee.sandbox.rehearsal.trial import BANK, PAGE, run_trial
 
     lines: list[str] = []
     with progress("trying", "steps") as report:
-        trial = run_trial(file, people, folder, tell=lines.append if json_ else show, step=report)
-    figures, currency = trial.figures, trial.programme.currency
+        tell = lines.append if json_ else show
+        mark_output(MARK)
+        trial = run_trial(file, people, folder, seed=seed, shops=shops, tell=tell, step=report)
+    page.write(rehearsal_page(trial), folder / PAGE)
+    figures, happened, currency = trial.figures, trial.happened, trial.programme.currency
     amounts = {
         "supply before": trial.supply_before_minor,
         "supply after": trial.supply_after_minor,
         "dropped": figures.dropped_minor,
         "spent": figures.spent_minor,
+        "own money beside it": trial.results.own_minor,
         "returned": figures.returned_minor,
         "funder at the end": trial.funder_minor,
     }
@@ -65,11 +76,17 @@ def try_(
         "entries": trial.entries,
         "winners": figures.members,
         "claimed": figures.claimed,
-        "payments": trial.payments,
+        "payments": happened.count("payment"),
+        "refunds": happened.count("refund"),
+        "shops": sum(bool(each.group) for each in trial.shops),
     }
+    refusals = [{"what": what, "code": code, "number": number} for (what, code), number in happened.refused().items()]
     if json_:
         members = {f"{word.replace(' ', '_')}_minor": minor for word, minor in amounts.items()}
-        show_json({"steps": lines, **counts, **members, "refused": trial.refused, "problems": list(trial.problems)})
+        show_json(
+            {"steps": lines, **counts, **members, "refused": trial.refused, "refusals": refusals,
+             "seed": trial.seed, "digest": happened.digest(), "problems": list(trial.problems)}
+        )  # fmt: skip
         return 3 if trial.problems else 0
     made = table("", "figure", numbers=("figure",), ruled=False)
     for word, count in counts.items():
@@ -77,9 +94,26 @@ def try_(
     for word, minor in amounts.items():
         made.add_row(word, money.with_code(minor, currency))
     print_table(made)
+    show(*(f"refused: {each['number']:,} × {each['what']}: {each['code']}" for each in refusals))
+    show(f"seed {trial.seed}, digest {happened.digest()}")
     show(*trial.problems or ("the books of the bank agree with its ledger",))
-    show(f"bank: {folder / 'bank'}", f"published files: {trial.files}; `sycee draw verify` checks them")
+    bank = folder / BANK
+    show(f"page: {folder / PAGE}", f"bank: {bank}")
+    show("next:", *(f"  sycee {each}" for each in next_commands(bank, trial.programme.name, trial.files)))
     return 3 if trial.problems else 0
+
+
+def next_commands(bank: Path, name: str, files: Path) -> list[str]:
+    """Return the commands to try on the bank of a trial, without `sycee`."""
+    return [
+        f"drop show {bank} {name}",
+        f"drop shops {bank} {name}",
+        f"drop situation {bank} {name}",
+        f"drop winners {bank} {name}",
+        f"drop report {bank} {name} {bank.parent / 'report'}",
+        f"draw verify {files}",
+        f"verify {bank} --authority",
+    ]
 
 
 # --- funders ---

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
@@ -43,36 +44,76 @@ def hours(
     """Draw money by hour as stacked bars and, below on the same days, running totals against a level."""
     if not len(starts_ns):
         return chart.nothing
-    first = chart.on_axis(int(starts_ns[0]), zone)
-    last = chart.on_axis(max(deadline_ns, int(starts_ns[-1]) + HOUR_NS), zone)
-    # Half of the first day is always visible, so that its name fits.
-    first = min(first - timedelta(hours=2), _midnight(first) + timedelta(hours=12))
-    days = _days(first, last)
-    deadline = chart.on_axis(deadline_ns, zone)
+    time = _TimeAxis.of(starts_ns, deadline_ns, zone)
 
     def draw(figure: Figure, narrow: bool) -> None:
         bars, lines = figure.subplots(2, 1, sharex=True, height_ratios=(6, 4))
-        _stacked_bars(bars, [chart.on_axis(int(start) + HOUR_NS // 2, zone) for start in starts_ns], stacked, currency)
+        _stacked_bars(bars, time.middles, stacked, currency)
         ends = [chart.on_axis(int(end), zone) for end in (starts_ns[0], *(starts_ns + HOUR_NS))]
         _running_totals(lines, ends, running, level, currency)
-        for axes in (bars, lines):
-            axes.grid(axis="y")
-            for _, end in days[:-1]:
-                axes.axvline(end, color=chart.colour("grid"), linewidth=1, zorder=0)
-            axes.axvline(deadline, color=chart.colour("warning"), linewidth=1.5)
-            axes.tick_params(axis="x", length=0)
-            chart.show_magnitudes(axes)
-        above = bars.get_xaxis_transform()
-        bars.text(deadline, 1, "deadline", transform=above, ha="right", va="bottom", color=chart.colour("warning"))
         bars.set_ylabel(f"by hour, {currency.code}")
         lines.set_ylabel(f"in all, {currency.code}")
-        lines.set_xlim(first, last + (last - first) / 60)
-        named = days[:: math.ceil(len(days) / DAYS_NAMED_MAX)]
-        names = [f"{start:%a}\n{start.day}" if narrow else f"{start:%a}\n{start.day} {start:%b}" for start, _ in named]
-        lines.set_xticks([start + (end - start) / 2 for start, end in named], names)
+        time.finish((bars, lines), narrow)
         figure.legend(loc="outside upper left", ncols=2 if narrow else 4)
 
     return draw
+
+
+def counts_by_hour(starts_ns: Array, panels: Sequence[Series], *, deadline_ns: int, zone: ZoneInfo) -> Drawing:
+    """Draw counts by hour, one panel for each series, all on the same days."""
+    if not len(starts_ns):
+        return chart.nothing
+    time = _TimeAxis.of(starts_ns, deadline_ns, zone)
+
+    def draw(figure: Figure, narrow: bool) -> None:
+        every = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0].tolist()
+        for axes, series in zip(every, panels, strict=True):
+            _stacked_bars(axes, time.middles, (series,))
+            axes.locator_params(axis="y", integer=True)
+            axes.set_ylabel(series.name)
+        time.finish(every, narrow)
+
+    return draw
+
+
+@dataclass(frozen=True, slots=True)
+class _TimeAxis:
+    """Hours until a deadline, with the local days as labels."""
+
+    first: datetime
+    last: datetime
+    deadline: datetime
+    middles: list[datetime]  # of the hours
+
+    @classmethod
+    def of(cls, starts_ns: Array, deadline_ns: int, zone: ZoneInfo) -> _TimeAxis:
+        first = chart.on_axis(int(starts_ns[0]), zone)
+        return cls(
+            # Half of the first day is always visible, so that its name fits.
+            first=min(first - timedelta(hours=2), _midnight(first) + timedelta(hours=12)),
+            last=chart.on_axis(max(deadline_ns, int(starts_ns[-1]) + HOUR_NS), zone),
+            deadline=chart.on_axis(deadline_ns, zone),
+            middles=[chart.on_axis(int(start) + HOUR_NS // 2, zone) for start in starts_ns],
+        )
+
+    def finish(self, every: Sequence[Axes], narrow: bool) -> None:
+        """Draw days and deadline into the panels; the first one names the deadline, the last one the days."""
+        days = _days(self.first, self.last)
+        for axes in every:
+            axes.grid(axis="y")
+            for _, end in days[:-1]:
+                axes.axvline(end, color=chart.colour("grid"), linewidth=1, zorder=0)  # type: ignore[arg-type]
+            axes.axvline(self.deadline, color=chart.colour("warning"), linewidth=1.5)  # type: ignore[arg-type]
+            axes.tick_params(axis="x", length=0)
+            chart.show_magnitudes(axes)
+        above = every[0].get_xaxis_transform()
+        every[0].text(
+            self.deadline, 1, "deadline", transform=above, ha="right", va="bottom", color=chart.colour("warning")  # type: ignore[arg-type]
+        )  # fmt: skip
+        every[-1].set_xlim(self.first, self.last + (self.last - self.first) / 60)  # type: ignore[arg-type]
+        named = days[:: math.ceil(len(days) / DAYS_NAMED_MAX)]
+        names = [f"{start:%a}\n{start.day}" if narrow else f"{start:%a}\n{start.day} {start:%b}" for start, _ in named]
+        every[-1].set_xticks([start + (end - start) / 2 for start, end in named], names)  # type: ignore[arg-type]
 
 
 def left_over(left_minor: Array, whole_minor: int, *, currency: Currency, emptied: str, untouched: str) -> Drawing:
@@ -220,8 +261,13 @@ def gini(descending_minor: Array) -> float:
     return (count + 1 - 2 * sum(int(each) for each in running) / total) / count
 
 
-def _stacked_bars(axes: Axes, middles: list[datetime], stacked: Sequence[Series], currency: Currency) -> None:
-    """Draw the bars of each series as one path: a patch for each hour of some months would take seconds."""
+def _stacked_bars(
+    axes: Axes, middles: list[datetime], stacked: Sequence[Series], currency: Currency | None = None
+) -> None:
+    """Draw the bars of each series as one path: a patch for each hour of some months would take seconds.
+
+    currency: of amounts; None for counts.
+    """
     from matplotlib.dates import date2num
     from matplotlib.patches import PathPatch
     from matplotlib.path import Path
@@ -231,7 +277,7 @@ def _stacked_bars(axes: Axes, middles: list[datetime], stacked: Sequence[Series]
     half = BAR_HOURS / 24 / 2
     base = np.zeros(len(middles))
     for series in stacked:
-        values = chart.major(series.values, currency)
+        values = series.values.astype(np.float64) if currency is None else chart.major(series.values, currency)
         top = base + values
         corners = zip((-half, -half, half, half), (base, top, top, base), strict=True)
         bars = np.stack([np.stack([places + side, height], axis=-1) for side, height in corners], axis=1)[values != 0]
