@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 def journal_disk_of(folder: Path) -> RealDisk:
     """Return the disk with the journal of the ledger in `folder`. Raises UsageError if there is no ledger."""
+    from sycee.bank.folder import mark_of
     from sycee.sequencer.folders import existing_journal_disk
 
+    mark_output(mark_of(folder))
     return existing_journal_disk(folder)
 
 

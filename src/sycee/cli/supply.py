@@ -31,6 +31,7 @@ def supply(
     require_outputs({"--html": html}, outside=folder)
     signed = None if checkpoint is None else Checkpoint.load(checkpoint)
     with open_bank(folder) as bank:
+        mark = bank.config.mark
         witnessed = [pack.checkpoint for pack in bank.day.packs() if pack.is_witnessed]
         newest = signed or (witnessed[-1] if witnessed else None)
         found = bank.supply.current(
@@ -41,7 +42,7 @@ def supply(
     else:
         show(*supply_page.sentences(found))
     if html is not None:
-        supply_page.write_html(found, html)
+        supply_page.write_html(found, html, mark)
     if not found.is_backed:
         raise IntegrityError(
             "the money in circulation does not equal the converted reserves", hint="run `sycee verify` on the folder"

@@ -7,7 +7,7 @@ require. With its digests a reader compares a copy of the ledger.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -232,9 +232,9 @@ def sentences(supply: Supply) -> list[str]:
     return [*(["rehearsal: this is no real money"] if supply.is_rehearsal else []), *lines]
 
 
-def write_html(supply: Supply, path: Path) -> None:
-    """Write the supply as a page. Raises like `report.page.write`."""
-    page.write(_page(supply), path)
+def write_html(supply: Supply, path: Path, mark: str = "") -> None:
+    """Write the supply as a page, with its first line `mark`. Raises like `report.page.write`."""
+    page.write(replace(_page(supply), mark=mark), path)
 
 
 def _page(supply: Supply) -> Page:

@@ -6,7 +6,7 @@ continues where it stopped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -15,6 +15,7 @@ from blake3 import blake3
 
 from sycee import data
 from sycee.bank.bank import Bank
+from sycee.bank.folder import INVENTED_PEOPLE
 from sycee.bank.founding import Founding
 from sycee.bank.rehearsal_clock import RehearsalClock
 from sycee.core import ids
@@ -60,13 +61,10 @@ class LiveBank:
         self._is_filled = False
 
     @classmethod
-    def found(
-        cls, folder: Path, programme: Programme, seed: bytes, *,
-        preset: Path | None = None, settings: Mapping[str, str] | None = None,
-    ) -> Self:  # fmt: skip
+    def found(cls, folder: Path, programme: Programme, seed: bytes, *, preset: Path | None = None) -> Self:
         """Found a bank in which the programme's operators have joined. An interrupted call cannot be continued.
 
-        preset: file of wallet classes; a shipped one of the currency without it. settings: more settings of the bank.
+        preset: file of wallet classes; a shipped one of the currency without it.
         """
         keys = _keys(seed, len(programme.operators))
         officers, (desk, witness, *operators) = keys[:OFFICERS], keys[OFFICERS:]
@@ -83,7 +81,7 @@ class LiveBank:
             key_backup=folder.parent / "key-backup",
             until_ns=_starts_ns(programme) + SIGNING_FOR_NS,
             rehearsal_from_ns=_starts_ns(programme),
-            settings={"compliance": "false", **(settings or {})},
+            settings={"compliance": "false", INVENTED_PEOPLE: "true"},
         )
         bank = Bank.create(folder, founding)
         try:

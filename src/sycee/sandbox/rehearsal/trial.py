@@ -16,7 +16,6 @@ import numpy as np
 from blake3 import blake3
 
 from sycee import data
-from sycee.bank.folder import INVENTED_PEOPLE
 from sycee.core import ids, money
 from sycee.core.arrays import Array, Bytes
 from sycee.core.errors import UsageError, require
@@ -95,11 +94,8 @@ def run_trial(
     city = town.plain_city()
     made = shop_lists.invented(definition, city) if shops is None else shop_lists.read(shops, definition, city)
     (folder / KEYS).mkdir(parents=True)
-    live = LiveBank.found(
-        folder / BANK, definition, f"rehearsal:{definition.name}:{seed}".encode(),
-        preset=_preset(folder, definition), settings={INVENTED_PEOPLE: "true"},
-    )  # fmt: skip
-    with live:
+    material = f"rehearsal:{definition.name}:{seed}".encode()
+    with LiveBank.found(folder / BANK, definition, material, preset=_preset(folder, definition)) as live:
         return _Run(live, definition, text, people, rows, made, folder, seed, tell, step).run()
 
 
