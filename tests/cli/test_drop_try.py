@@ -16,7 +16,7 @@ from tests.archive.test_statements import pdf_texts
 from tests.programmes.world import FILE
 
 from sycee import cli
-from sycee.bank.folder import MARK, mark_of
+from sycee.core.marks import MARK, mark_of
 
 NAME = "autumn-2026"
 BANKS = ("north", "south")

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sycee.bank.folder import INVENTED_PEOPLE, MARK, DataFolder
+from sycee.bank.folder import DataFolder
 from sycee.core import documents, money, typos
 from sycee.core.errors import UnavailableError, UsageError
+from sycee.core.marks import INVENTED_PEOPLE, MARK
 from sycee.core.money import Currency
 from sycee.core.output_files import write_file
 from sycee.core.secret_files import require_own

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sycee.core import documents
 from sycee.core.errors import UsageError
+from sycee.core.marks import SETTINGS
 from sycee.core.output_files import sync_folder
 
 FOUNDING: Final = "founding.json"
-SETTINGS: Final = "sycee.toml"
 PRIVATE: Final = 0o700
-INVENTED_PEOPLE: Final = "invented_people"  # a setting
-MARK: Final = "rehearsal, invented people"  # of a bank with this setting, on the first line of what it writes
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +109,3 @@ def create_once(path: Path, content: bytes) -> bool:
         return True
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def mark_of(folder: Path) -> str:
-    """Return the mark of the bank whose data folder this is; "" for a folder without settings, such as a ledger's."""
-    settings = DataFolder(folder).settings
-    if not settings.is_file():
-        return ""
-    table = documents.read(settings)
-    return MARK if INVENTED_PEOPLE in table and table.boolean(INVENTED_PEOPLE) else ""

@@ -49,11 +49,14 @@ def try_(
 
     Each step is the call that a real bank makes. People decide as those of the sandbox.
     """
-    from sycee.bank.folder import MARK
+    from sycee.core.extras import extra
+    from sycee.core.marks import MARK
     from sycee.report import page
     from sycee.sandbox.rehearsal.page import rehearsal_page
     from sycee.sandbox.rehearsal.trial import BANK, PAGE, run_trial
 
+    with extra("report"):  # the page is drawn at the end
+        import matplotlib as mpl  # noqa: F401
     lines: list[str] = []
     with progress("trying", "steps") as report:
         tell = lines.append if json_ else show

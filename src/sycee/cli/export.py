@@ -33,7 +33,7 @@ def export(
     from sycee.archive.check import check
     from sycee.archive.export import ExportSession
     from sycee.archive.manifest import DEFAULT_FOLDER
-    from sycee.bank.folder import mark_of
+    from sycee.core.marks import mark_of
 
     for name in ("journal", "snapshots"):
         refuse_inside(to or folder / DEFAULT_FOLDER, folder / name, "--to")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def journal_disk_of(folder: Path) -> RealDisk:
     """Return the disk with the journal of the ledger in `folder`. Raises UsageError if there is no ledger."""
-    from sycee.bank.folder import mark_of
+    from sycee.core.marks import mark_of
     from sycee.sequencer.folders import existing_journal_disk
 
     mark_output(mark_of(folder))
@@ -26,7 +26,7 @@ def journal_disk_of(folder: Path) -> RealDisk:
 def replay(folder: Path) -> ReplayedLedger:
     """Replay the ledger in `folder`, with progress and findings on stderr."""
     from sycee.archive.history_source import replay_folder
-    from sycee.bank.folder import mark_of
+    from sycee.core.marks import mark_of
 
     mark_output(mark_of(folder))
     with console(stderr=True).status("reading the ledger") as status:

@@ -15,7 +15,8 @@ from sycee.cli.lazy import ids
 from sycee.cli.terminal import print_list, show
 from sycee.core.errors import UsageError
 from sycee.core.input_files import read_bytes
-from sycee.core.output_files import marked_csv, write_file
+from sycee.core.marks import marked_csv
+from sycee.core.output_files import write_file
 from sycee.core.words import quantity
 
 CLAIMS_BYTES_MAX: Final = 1 << 28

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from sycee.cli.parameters import AsJson
 from sycee.cli.terminal import mark_output, note, print_table, show, show_json, table
 from sycee.core.errors import UsageError
-from sycee.core.output_files import marked_csv
+from sycee.core.marks import marked_csv
 
 if TYPE_CHECKING:
     from sycee.archive.query import Query, QueryResult

@@ -14,7 +14,8 @@ from sycee.cli.terminal import note, print_table, show, show_json, table
 from sycee.cli.wallet_options import is_alias
 from sycee.core import money
 from sycee.core.errors import UsageError
-from sycee.core.output_files import marked_csv, require_outputs, write_file
+from sycee.core.marks import marked_csv
+from sycee.core.output_files import require_outputs, write_file
 from sycee.core.words import quantity
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def statement(
     Days begin at midnight in the time zone of the account's currency. The ledger is only read, without a lock.
     """
     from sycee.archive import statements
-    from sycee.bank.folder import mark_of
+    from sycee.core.marks import mark_of
 
     if title is not None and pdf is None:
         raise UsageError("--title sets the title of a PDF, and --pdf is missing", hint="name the file with --pdf")

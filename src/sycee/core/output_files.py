@@ -174,8 +174,3 @@ def _write_in_place(path: Path, content: bytes | memoryview, status: os.stat_res
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY) if stream is None else os.dup(stream)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
-
-
-def marked_csv(text: str, mark: str) -> str:
-    """Return a CSV text with a mark, such as "rehearsal, invented people", as a comment on its first line, if any."""
-    return f"# {mark}\n{text}" if mark else text

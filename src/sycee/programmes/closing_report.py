@@ -16,7 +16,8 @@ from typing import Any
 
 from sycee.core import money
 from sycee.core.extras import extra
-from sycee.core.output_files import marked_csv, write_file
+from sycee.core.marks import marked_csv
+from sycee.core.output_files import write_file
 from sycee.core.timestamps import utc_text
 from sycee.programmes.definition import Programme
 from sycee.programmes.estimators import LEVEL, Estimate

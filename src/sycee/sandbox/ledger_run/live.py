@@ -15,7 +15,6 @@ from blake3 import blake3
 
 from sycee import data
 from sycee.bank.bank import Bank
-from sycee.bank.folder import INVENTED_PEOPLE
 from sycee.bank.founding import Founding
 from sycee.bank.rehearsal_clock import RehearsalClock
 from sycee.core import ids
@@ -23,6 +22,7 @@ from sycee.core.clock import read_ns
 from sycee.core.errors import IntegrityError, require
 from sycee.core.keys import SEED_BYTES, SigningKey
 from sycee.core.limits import I64_MAX
+from sycee.core.marks import INVENTED_PEOPLE
 from sycee.core.records.proposal_format import Proposal
 from sycee.issuance.tables import ACTIVE
 from sycee.programmes import draw, draw_files, states

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 
 from sycee import data
-from sycee.bank.folder import MARK
 from sycee.core import money
+from sycee.core.marks import MARK
 from sycee.core.words import quantity
 from sycee.report import chart, distributions, plots
 from sycee.report.chart import Series

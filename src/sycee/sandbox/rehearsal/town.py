@@ -24,7 +24,7 @@ from sycee.sandbox.behaviour.of_programme import design
 from sycee.sandbox.behaviour.people import People
 from sycee.sandbox.city.model import City, Merchants
 from sycee.sandbox.engine.run import prepare
-from sycee.sandbox.inference import posterior
+from sycee.sandbox.inference.posterior import Posterior
 from sycee.sandbox.ledger_run.run import Case
 from sycee.sandbox.pilots import description, town
 from sycee.sandbox.pilots.description import Description
@@ -95,9 +95,16 @@ def _like(merchants: Merchants, sector: int, shop: Shop) -> int:
 
 
 def case_of(
-    programme: Programme, made: Town, shops: Sequence[Shop], *, people: int, recipients: int, seed: int
+    programme: Programme,
+    made: Town,
+    shops: Sequence[Shop],
+    known: Posterior,
+    *,
+    people: int,
+    recipients: int,
+    seed: int,
 ) -> Case:
-    """Return the case of a rehearsal: persons of the town who could register, and one draw of the shipped posterior."""
+    """Return the case of a rehearsal: persons of the town who could register, and one draw of a posterior."""
     names = [each.name for each in programme.merchants]
     members = np.zeros((len(names), len(made.city.merchants)), np.bool_)
     for row, shop in zip(made.shop.tolist(), shops, strict=True):
@@ -105,7 +112,7 @@ def case_of(
             members[names.index(shop.group), row] = True
     place = prepare(made.city, np.asarray(members.any(axis=0)), made.bounds)
     place = replace(place, people=_persons(place.people, people, seed))
-    (parameters,) = posterior.load().draws(behaviour.standard(), 1, seed, variants.LIQUID_WEALTH.name)
+    (parameters,) = known.draws(behaviour.standard(), 1, seed, variants.LIQUID_WEALTH.name)
     drawn = design(programme, population=people, recipients=recipients)
     setting = settings.make(drawn, parameters, variants.LIQUID_WEALTH, place.market, drawn.last_day + 1)
     setting.rules[c.R_SEED] = seed

@@ -30,6 +30,8 @@ from sycee.programmes.occurrence_ids import member_ids
 from sycee.programmes.registration_entering import Imported
 from sycee.programmes.registration_rows import Reader, groups_of
 from sycee.programmes.stored import Figures, defined
+from sycee.sandbox.inference import posterior
+from sycee.sandbox.inference.posterior import Posterior
 from sycee.sandbox.ledger_run import recipients as recipient_lists
 from sycee.sandbox.ledger_run.live import OFFICERS, SIGNING_FOR_NS, LiveBank
 from sycee.sandbox.ledger_run.opening import Books
@@ -93,10 +95,11 @@ def run_trial(
     rows = _rows_of(people, definition)
     city = town.plain_city()
     made = shop_lists.invented(definition, city) if shops is None else shop_lists.read(shops, definition, city)
+    known = posterior.load()
     (folder / KEYS).mkdir(parents=True)
     material = f"rehearsal:{definition.name}:{seed}".encode()
     with LiveBank.found(folder / BANK, definition, material, preset=_preset(folder, definition)) as live:
-        return _Run(live, definition, text, people, rows, made, folder, seed, tell, step).run()
+        return _Run(live, definition, text, people, rows, made, known, folder, seed, tell, step).run()
 
 
 def _rows_of(people: Path, definition: Programme) -> int:
@@ -127,11 +130,12 @@ class _Run:
 
     def __init__(
         self, live: LiveBank, definition: Programme, text: str, people: Path, rows: int, shops: list[Shop],
-        folder: Path, seed: int, tell: Told, step: Step,
+        known: Posterior, folder: Path, seed: int, tell: Told, step: Step,
     ) -> None:  # fmt: skip
         self.live, self.bank, self.definition, self.text = live, live.bank, definition, text
         self.people, self.rows, self.shops, self.folder, self.seed = people, rows, shops, folder, seed
         self.tell, self.name, self.currency = tell, definition.name, definition.currency
+        self.known = known
         self.salts: Bytes = draw.replay_salts(seed, rows)
         self.operators = [each.name for each in definition.operators]
         self.checkers = self._keys()
@@ -320,7 +324,7 @@ class _Run:
         """Let people claim, pay, take payments back and try what is refused, until the day after the expiry."""
         shops = town.town_of(town.described(self.definition, self._packet_minor()), self.shops)
         self.case = town.case_of(
-            self.live.programme, shops, self.shops,
+            self.live.programme, shops, self.shops, self.known,
             people=self.rows, recipients=self.recipients.person.size, seed=self.seed,
         )  # fmt: skip
         books = Books(
