@@ -176,6 +176,13 @@ def test_a_seed_repeats_a_rehearsal_and_another_one_differs(small: Path, sycee: 
     assert one["problems"] == []
     assert one == same
     assert Path("one/rehearsal.html").read_bytes() == Path("same/rehearsal.html").read_bytes()
+    for folder in ("one", "same"):
+        assert sycee("drop", "report", f"{folder}/bank", NAME, f"{folder}/report").code == 0
+    files = [path.name for path in Path("one/report").iterdir()]
+    assert len(files) >= 7
+    assert [
+        name for name in files if Path("one/report", name).read_bytes() != Path("same/report", name).read_bytes()
+    ] == []
     assert one["digest"] != other["digest"]
     assert Path("one/rehearsal.html").read_bytes() != Path("other/rehearsal.html").read_bytes()
     shops = sycee("drop", "shops", "one/bank", NAME, "--json").json()["rows"]

@@ -20,11 +20,11 @@ from sycee.sandbox.ledger_run import hours
 from sycee.sandbox.ledger_run.decisions import Decisions
 from sycee.sandbox.ledger_run.recipients import SPARE_STREAM
 
-TOO_LARGE: Final = "payment above packet and own money"
-ELSEWHERE: Final = "payment in a shop outside of the programme"
+TOO_LARGE: Final = "payment too large"
+ELSEWHERE: Final = "payment in another shop"
 TWICE: Final = "second claim"
-LATE_CLAIM: Final = "claim after the end"
-LATE_PAYMENT: Final = "payment after the expiry"
+LATE_CLAIM: Final = "claim too late"
+LATE_PAYMENT: Final = "payment too late"
 REASONS: Final = (TOO_LARGE, ELSEWHERE, TWICE, LATE_CLAIM, LATE_PAYMENT)
 CLAIMS: Final = frozenset({TWICE, LATE_CLAIM})
 

@@ -224,12 +224,13 @@ class _Rehearsal:
             (reason, code, f"{count:,}", self.amount(amounts[reason]) if amounts[reason] else "–")
             for (reason, code), count in refused.items()
         )
+        heading = columns("what people tried", "code", ">number", ">amount")
         back = self.happened.count("refund"), self.happened.sum("refund")
         return (
-            Plot("refused", "Payments that were taken back, and attempts that the ledger refused",
+            Plot("refused", "Payments taken back, and attempts that the ledger refused",
                  f"{sentence[:1].upper()}{sentence[1:]}.",
                  drawing, height=AXIS_HEIGHT + ROW_HEIGHT * len(names), badge=MARK),
-            Table("Refused by the ledger", columns("what people tried", "code", ">number", ">amount"), rows),
+            Table("Refused by the ledger", heading, rows, stacked=True),
             Paragraph(
                 f"{quantity(back[0], 'payment was', 'payments were')} taken back, {self.amount(back[1])} with own "
                 f"money. {self.pilot.title} published neither refunds nor refusals."
