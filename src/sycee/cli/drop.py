@@ -55,7 +55,7 @@ def try_(
     from sycee.sandbox.rehearsal.page import rehearsal_page
     from sycee.sandbox.rehearsal.trial import BANK, PAGE, run_trial
 
-    with extra("report"):  # the page is drawn at the end
+    with extra("pilot"):  # the page is drawn at the end
         import matplotlib as mpl  # noqa: F401
     lines: list[str] = []
     with progress("trying", "steps") as report:

@@ -11,7 +11,7 @@ from sycee.core.arrays import Array
 from sycee.core.errors import UsageError
 from sycee.core.extras import extra
 
-with extra("research"):
+with extra("bank"):
     from ipfn import ipfn
 
 CONVERGED: Final = 1e-10  # error of a sum, relative to the total, at which fitting ends
