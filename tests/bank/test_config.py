@@ -222,7 +222,7 @@ def test_every_setting_is_documented() -> None:
         ('rehearsal = true\nmessage_program = "a"\nmessage_folder = "b"', "message_program and message_folder are set"),
         ('message_folder = "out"', "only a rehearsal or a demo"),
         ('message_gateway = "ftp://a.example"', "is not an address such as"),
-        ('message_gateway = "https://user:secret@a.example/"', "is not an address such as"),
+        ('message_gateway = "https://user:secret@a.example/"', "contains a password"),
         ('message_gateway = "https://a.example/#x"', "is not an address such as"),
     ],
 )
@@ -241,7 +241,7 @@ def test_messages_are_delivered_in_one_way_and_into_a_folder_only_for_invented_p
         ('message_program = "a"', "message_program"),
         ('message_gateway = "http://127.0.0.1:9/x?y=1"', "message_gateway"),
         ('rehearsal = true\nmessage_folder = "out"', "message_folder"),
-        ('demo = true\nmessage_folder = "out"', "message_folder"),
+        ('invented_people = true\nmessage_folder = "out"', "message_folder"),
     ],
 )
 def test_the_setting_of_the_delivery_is_named(folder: DataFolder, lines: str, delivery: str | None) -> None:
@@ -251,4 +251,4 @@ def test_the_setting_of_the_delivery_is_named(folder: DataFolder, lines: str, de
 
 def test_an_option_makes_no_bank_a_demo(folder: DataFolder) -> None:
     with pytest.raises(UsageError, match="only a rehearsal or a demo"):
-        Config.load(folder, {"demo": "true", "message_folder": "out"}, {"SYCEE_DEMO": "true"})
+        Config.load(folder, {"invented_people": "true", "message_folder": "out"}, {"SYCEE_INVENTED_PEOPLE": "true"})

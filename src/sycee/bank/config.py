@@ -123,7 +123,6 @@ SETTINGS: Final[dict[str, Setting]] = {
     "country": Setting("", "ISO 3166 code of the country in QR codes", _COUNTRY, "two capital letters"),
     "city": Setting("", "city of merchants in QR codes"),
     "rehearsal": Setting("false", "whether the bank has its own clock", _BOOLEAN, "true or false"),
-    "demo": Setting("false", "whether all people and money are invented, as in a demo", _BOOLEAN, "true or false"),
     INVENTED_PEOPLE: Setting(
         "false", "whether all people are invented, which every page, table and export says", _BOOLEAN, "true or false"
     ),
@@ -204,7 +203,7 @@ SETTINGS: Final[dict[str, Setting]] = {
     "signature_workers": Setting("1", "processes that verify signatures; 0: the server's own", _NUMBER, "0 or more"),
 }
 # Never changed after the founding.
-FIXED: Final = frozenset({"currency", "zone", "preset", "rehearsal", "demo", INVENTED_PEOPLE})
+FIXED: Final = frozenset({"currency", "zone", "preset", "rehearsal", INVENTED_PEOPLE})
 # Ways in which messages reach phones: at most one.
 DELIVERIES: Final = ("message_program", "message_gateway", "message_folder")
 
@@ -407,7 +406,7 @@ def _check_delivery(values: Mapping[str, Value]) -> None:
             f"{' and '.join(named)} are set: messages to phones are delivered in one way",
             hint=f"set one of {', '.join(DELIVERIES)}, and leave the others empty",
         )
-    if named == ["message_folder"] and all(values[name].text != "true" for name in ("rehearsal", "demo")):
+    if named == ["message_folder"] and all(values[name].text != "true" for name in ("rehearsal", INVENTED_PEOPLE)):
         raise UsageError(
             f"message_folder from {values['message_folder'].source}: only a rehearsal or a demo has such a folder, for "
             "whoever reads it could log in as others",

@@ -10,6 +10,7 @@ from sycee.bank.founding import Founding, StoredFounding
 from sycee.core import ids
 from sycee.core.clock import read_ns
 from sycee.core.keys import SigningKey
+from sycee.core.marks import INVENTED_PEOPLE
 from sycee.core.records.proposal_format import Proposal
 from sycee.core.records.signed_messages import proof_message
 from sycee.core.worker_thread import processors
@@ -34,7 +35,7 @@ _SETTINGS: Final = {
     "compliance": "false",
     "phone_prefix": "+86",
     "http_notice": NOTICE,
-    "demo": "true",
+    INVENTED_PEOPLE: "true",
     "message_folder": f"../{OUTBOX}",
     "http_log": "failures",
 }
