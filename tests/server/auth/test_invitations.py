@@ -18,7 +18,7 @@ from sycee.database.migrations import upgrade
 from sycee.database.transactions import reading, write
 from sycee.server.auth.invitations import HOUR_NS, Invitation, Invitations
 from sycee.server.auth.refusals import NotAuthenticated
-from sycee.server.auth.tables import INVITATIONS
+from sycee.server.auth.tables import FIRST_USES, INVITATIONS, RECOVERIES
 from sycee.server.tables import SCHEMA
 from sycee.wallets import tables as wallets
 from sycee.wallets.directory import Directory
@@ -103,6 +103,8 @@ def test_who_may_not_invite_whom(place: Place, person: int, by: int, message: st
 def test_an_invitation_lasts_hours(place: Place, hours: int) -> None:
     with pytest.raises(UsageError, match="1 to 336 hours"):
         place.issue(DORA, by=ANN, hours=hours)
+    with pytest.raises(UsageError, match="1 to 336 hours"):
+        place.invitations.issue_to_holder(ANN, hours=hours)
 
 
 def test_an_expired_code_opens_nothing(place: Place) -> None:
@@ -155,3 +157,26 @@ def test_no_code_is_stored(place: Place) -> None:
         rows = str(list(connection.execute(sqlalchemy.select(INVITATIONS))))
     assert code not in rows
     assert code.replace("-", "") not in rows
+
+
+def test_a_recovery_lets_the_holder_of_a_key_in_again_after_its_waiting_time(place: Place) -> None:
+    """Else an officer without a phone, who lost every passkey, gets a login by letter only."""
+    now_ns = place.clock.now_ns()
+    use = {
+        "login": 1, "person": BOB, "method": "passkey", "invitation": 0, "inviter": 0, "at_ns": now_ns, "address": "",
+        "device": "",
+    }  # fmt: skip
+    write(place.bank.engine, lambda connection: connection.execute(FIRST_USES.insert().values(use)))
+    with pytest.raises(UsageError, match="has, or had, a login"):
+        place.invitations.issue_to_holder(BOB)
+    from_ns = now_ns + HOUR_NS
+    row = {"id": 2, "person": BOB, "letter": 0, "made_ns": now_ns, "from_ns": from_ns, "until_ns": from_ns + HOUR_NS}
+    write(place.bank.engine, lambda connection: connection.execute(RECOVERIES.insert().values(row)))
+    issued = place.invitations.issue_to_holder(BOB)
+    assert (issued.invitation.state, issued.invitation.recovery) == ("waiting", 2)
+    with pytest.raises(NotAuthenticated):
+        place.use(issued.code)
+    place.clock.advance(HOUR_NS)
+    assert place.use(issued.code) == BOB
+    with pytest.raises(UsageError, match="has, or had, a login"):  # it was used
+        place.invitations.issue_to_holder(BOB)

@@ -32,6 +32,7 @@ from sycee.identity.tables import ACTIVE
 from sycee.life.notices import LOGIN_CODE, LOGIN_INVITED, Addressed
 from sycee.server.auth import recoveries
 from sycee.server.auth.logins import Login, Origin, end_logins, had_login, login_origin
+from sycee.server.auth.recoveries import Recovery
 from sycee.server.auth.refusals import NotAuthenticated
 from sycee.server.auth.settings import MINUTE_NS
 from sycee.server.auth.tables import INVITATIONS
@@ -111,25 +112,18 @@ class Invitations:
         `by` may not invite the person, if the person had a login and there is no recovery, if no message reaches the
         person, and if `hours` is not 1 to HOURS_MAX.
         """
-        if not 1 <= hours <= HOURS_MAX:
-            raise UsageError(f"an invitation lasts 1 to {HOURS_MAX} hours, not {hours}", hint="24 hours are usual")
+        _require_hours(hours)
         self._require(person, INVITE, by, operator=operator, staff=staff)
         if by == person:
             raise UsageError("nobody invites themselves", hint="add a login in a session, or ask a colleague")
         now_ns = read_ns(self._clock)
-        with reading(self._engine) as connection:
-            recovery, is_first = recoveries.open_recovery(connection, person, now_ns), not had_login(connection, person)
-        if recovery is None and not is_first:
-            raise _has_login(person)
+        recovery, from_ns = self._permission(person, now_ns)
         if letter and (recovery is None or not recovery.letter):
             raise UsageError(
                 f"no letter to {ids.format(person)} is approved",
                 hint="request one with `sycee invite recover --letter`; two persons sign, and the reason is stored",
             )
-        # A first login by letter needs no waiting: there is no login that its owner could lose by it.
-        from_ns = now_ns if recovery is None or is_first else max(now_ns, recovery.from_ns)
-        made = _new(person, by, now_ns, from_ns, from_ns + hours * HOUR_NS)
-        made = made if recovery is None else replace(made, recovery=recovery.id)
+        made = _new(person, by, now_ns, from_ns, from_ns + hours * HOUR_NS, recovery)
         first, second = _half(), _half()
         message = None if letter else self._message(person, second, made.until_ns)
         notice = self._told.prepare(person, LOGIN_INVITED, by=by)
@@ -155,16 +149,15 @@ class Invitations:
     def issue_to_holder(self, person: int, *, hours: int = 24) -> Issued:
         """Return a code, whole, for a person who proved to have the private key of a duty. The person is told.
 
-        Raises UsageError if the person had a login.
+        Raises UsageError if the person had a login and there is no recovery, and if `hours` is not 1 to HOURS_MAX.
         """
+        _require_hours(hours)
         now_ns = read_ns(self._clock)
         if self._people.state_of(person) != ACTIVE:
             raise NotFound(f"there is no person {ids.format(person)}", hint="name the id of a stored person")
-        with reading(self._engine) as connection:
-            if had_login(connection, person):
-                raise _has_login(person)
+        recovery, from_ns = self._permission(person, now_ns)
         notice = self._told.prepare(person, LOGIN_INVITED, by=person)
-        made = _new(person, person, now_ns, now_ns, now_ns + hours * HOUR_NS)
+        made = _new(person, person, now_ns, from_ns, from_ns + hours * HOUR_NS, recovery)
         return self._issued_whole(made, lambda connection, _: self._told.store(connection, notice))
 
     def _issued_whole(self, made: Invitation, also: Callable[[Connection, Invitation], None]) -> Issued:
@@ -176,6 +169,18 @@ class Invitations:
 
         write(self._engine, store)
         return Issued(made, _shown(first), _shown(second))
+
+    def _permission(self, person: int, now_ns: int) -> tuple[Recovery | None, int]:
+        """Return the recovery that permits another login, None for a first login; and from when a code works.
+
+        Raises UsageError if the person had a login and there is no recovery.
+        """
+        with reading(self._engine) as connection:
+            recovery, is_first = recoveries.open_recovery(connection, person, now_ns), not had_login(connection, person)
+        if recovery is None and not is_first:
+            raise _has_login(person)
+        # A first login by letter needs no waiting: there is no login that its owner could lose by it.
+        return recovery, now_ns if recovery is None or is_first else max(now_ns, recovery.from_ns)
 
     def _message(self, person: int, second: str, until_ns: int) -> Addressed:
         """Return the message with the second half of a code. Raises UsageError if it would reach nobody."""
@@ -304,14 +309,21 @@ class Invitations:
         self._people.require(by, action, operator=min(chosen, default=-1))  # -1: nobody's, so that it is refused
 
 
-def _new(person: int, by: int, now_ns: int, from_ns: int, until_ns: int) -> Invitation:
-    state = OPEN if from_ns <= now_ns else WAITING
-    return Invitation(ids.new(now_ns // 10**6), person, by, now_ns, from_ns, until_ns, state)
+def _new(
+    person: int, by: int, now_ns: int, from_ns: int, until_ns: int, recovery: Recovery | None = None
+) -> Invitation:
+    state, followed = OPEN if from_ns <= now_ns else WAITING, 0 if recovery is None else recovery.id
+    return Invitation(ids.new(now_ns // 10**6), person, by, now_ns, from_ns, until_ns, state, recovery=followed)
 
 
 def code_digest(code: str) -> str:
     """Return the digest of a code as it is stored. Blanks, hyphens and the case of letters do not matter."""
     return sha256(_IGNORED.sub("", code).upper().encode()).hexdigest()
+
+
+def _require_hours(hours: int) -> None:
+    if not 1 <= hours <= HOURS_MAX:
+        raise UsageError(f"an invitation lasts 1 to {HOURS_MAX} hours, not {hours}", hint="24 hours are usual")
 
 
 def _half() -> str:
