@@ -372,13 +372,22 @@ def test_a_desk_proposes_invites_and_opens_cases(
     ned = ids.format(town.town.holder(town.town.ned))
     assert call(town, "invite", "issue", ned, "--hours", "2", *login) == 0
     printed = capsys.readouterr()
-    assert len(printed.out.strip()) > 8
+    assert re.fullmatch(r"first half [A-Z2-7]{4}(-[A-Z2-7]{4}){3}\n", printed.out)
+    assert "the second half goes to the person's phone" in printed.err
     invitation = printed.err.split()[1].rstrip(",")
+    assert re.search(f"{invitation} +{ned} .* open", done("invite", "list"))
     assert "has ended" in done("invite", "revoke", invitation)
     listed = json.loads(done("invite", "list", "--json"))["invitations"]
-    assert [(each["person"], each["state"]) for each in listed if each["invitation"] == invitation] == [
-        (ned, "revoked")
-    ]
+    (row,) = (each for each in listed if each["invitation"] == invitation)
+    assert (row["person"], row["state"], row["recovery"]) == (ned, "revoked", None)
+    assert row["from"] < row["until"]
+    recovery = re.search(
+        r"proposal (\S+) needs: \S", done("invite", "recover", ned, "--reason", "passport", "--letter")
+    )
+    assert recovery is not None
+    assert "withdrawn" in done("proposal", "withdraw", recovery[1])
+    assert call(town, "invite", "recover", ned, "--reason", " ", *login) == 2
+    assert "1 to 200 printable characters" in capsys.readouterr().err
     assert "have ended" in done("invite", "end-logins", ned)
     number = done("case", "open", "complaint", "--person", ned, "--note", "slow").split()[1]
     assert re.search(f"{number} +complaint", done("case", "list"))
@@ -407,6 +416,9 @@ def test_officers_let_an_operator_join(town: Place, tmp_path: Path, capsys: pyte
             shown = done(name, "proposal", "sign", proposal, "--key", str(tmp_path / f"{name}.pem"))
         assert "the proposal is done" in shown
 
+    assert call(town, "invite", "logins", *logins["ann"]) == 0
+    assert "there are no logins" in capsys.readouterr().err
+    assert json.loads(done("ann", "invite", "logins", "--json")) == {"logins": []}
     until = ["--until", "2027-11-02T00:00+08:00"]
     made = done(
         "ann", "institution", "add", "East Bank", "--kind", "operator", "--owner", "new=60", "--owner", "new=25.5"

@@ -110,6 +110,8 @@ def commands(place: Path) -> list[list[str]]:
         ["client", "list", bank, "--json"],
         ["invite", "list", bank],
         ["invite", "list", bank, "--json"],
+        ["invite", "logins", bank],
+        ["invite", "logins", bank, "--json"],
         # Personal data.
         # Issuance.
         ["mint", "--help"],

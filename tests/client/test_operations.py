@@ -31,6 +31,7 @@ from sycee.client import (
     api,
     packs,
 )
+from sycee.client.calls import read
 from sycee.client.values import NewPerson, ReserveRule
 from sycee.core import ids
 from sycee.core.errors import IntegrityError, UsageError
@@ -393,8 +394,9 @@ def test_persons_read_their_own_data_and_duties(street: Street, leo: Client) -> 
     person = ids.format(street.place.town.holder(street.place.town.leo))
     me = leo.do(api.me())
     assert (me.person, [each.duty for each in me.duties], me.keys) == (person, ["merchant"], (str(LEOS.public),))
-    assert leo.do(api.own_data("name", "phone")).fields["name"] == world.LEO["name"]
-    assert leo.do(api.own_access_log())[-1].reason == "own-request"
+    with pytest.raises(NotPermitted, match="programs do not act on the logins of a person"):
+        leo.do(read("/v1/me/data", dict, query={"fields": ["name"]}))
+    assert leo.do(api.own_access_log()) == ()
     with pytest.raises(NotFound):
         leo.do(api.ward_access_log(street.place.town.holder(street.place.town.mia)))
     with street.place.client(street.audrey) as audrey:
@@ -421,10 +423,24 @@ def test_programs_and_logins_are_ended(street: Street, desk: Client) -> None:
     assert again(desk, api.revoke_client(extra.client)) == extra.client
     invitation = api.invite(bank.holder(bank.ned), hours=2)
     issued, repeated = desk.do(invitation), desk.do(invitation)
-    assert (bool(issued.code), repeated.code, repeated.invitation) == (True, None, issued.invitation)
+    assert (bool(issued.first_half), repeated.first_half) == (True, None)
+    assert (repeated.invitation, repeated.from_) == (issued.invitation, issued.from_)
     assert again(desk, api.revoke_invitation(issued.invitation)) == issued.invitation
     person = ids.format(bank.holder(bank.ned))
+    (row,) = (each for each in desk.rows(api.invitations()) if each.invitation == issued.invitation)
+    assert (row.person, row.from_, row.state, row.recovery) == (person, issued.from_, "revoked", None)
     assert again(desk, api.end_logins(person)) == person
+
+
+def test_a_recovery_is_proposed_and_first_uses_are_listed(street: Street, desk: Client, ann: Client) -> None:
+    bank = street.place.town
+    person = bank.holder(bank.ned)
+    made = again(desk, api.recover_login(person, "passport seen at the counter", letter=True))
+    assert made.needs != ()
+    assert desk.do(api.withdraw_proposal(made.proposal)).state == "withdrawn"
+    with pytest.raises(NotPermitted):
+        desk.do(api.logins())
+    assert list(ann.rows(api.logins())) == []
 
 
 def test_an_officer_registers_a_program_with_a_key_of_its_own(street: Street, ann: Client) -> None:

@@ -53,7 +53,7 @@ OWN: dict[str, dict[str, Any]] = {
     "payer": {"owner": Signer(2, KEY)}, "prove_key": {"key": KEY}, "open_person": {"person": {"name": "Eve"}},
     "open_persons": {"persons": [NewPerson({"name": "Eve"})]},
     "register_client": {"officer": Signer(2, KEY)}, "read_person": {"fields": ["name"]},
-    "open_case": {"kind": "complaint"}, "own_data": {"fields": ("name",)},
+    "open_case": {"kind": "complaint"},
     "propose_voucher_group": {"programme": "autumn", "budget_minor": 100},
     "reserve_vouchers": {"group": VOUCHERS}, "cancel_vouchers": {"group": VOUCHERS},
     "redeem_voucher": {"group": VOUCHERS, "number": "0" * 24, "shop": 7}, "return_voucher_money": {"group": VOUCHERS},

@@ -84,7 +84,7 @@ def appointed(town: Town, duty: Duty, key: SigningKey, *, person: int = 0, insti
 def place(folder: Path, prepare: Callable[[Town], None] = lambda _: None, **settings: str) -> Iterator[Place]:
     """Serve a fresh town. `prepare`: called before the server starts. `settings`: of its bank."""
     options = world.settled("").copy(folder)
-    options = {**options, "country": "CN", "city": "Suzhou"}
+    options = {**options, "country": "CN", "city": "Suzhou", "message_folder": str(folder / "outbox")}
     with Bank.open(folder / "bank", options=options | settings) as bank:
         town = world.town(bank)
         town.bank.add_schema(SCHEMA)

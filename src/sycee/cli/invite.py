@@ -12,6 +12,7 @@ from sycee.cli.lazy import ids
 from sycee.cli.parameters import AsJson
 from sycee.cli.proposing import maker_of, sign_and_show, signing_keys
 from sycee.cli.terminal import note, print_list, show
+from sycee.core.errors import UsageError
 from sycee.core.output_files import require_new
 from sycee.core.secret_files import write_secret
 
@@ -46,6 +47,10 @@ def issue(
         by, number = maker_of(bank, keys), ids.parse(person)
         invitations = _registers(bank).invitations
         if by == number:
+            if letter is not None:
+                raise UsageError(
+                    "your own key gives you the whole code, and no letter", hint="repeat the command without --letter"
+                )
             issued = invitations.issue_to_holder(number, hours=hours)
         else:
             if letter is not None:
@@ -123,10 +128,12 @@ def list_(folder: BankFolder, /, *, json_: AsJson = False) -> int:
                 "from": local_time(each.from_ns, zone),
                 "until": local_time(each.until_ns, zone),
                 "state": each.state,
+                "recovery": ids.format(each.recovery) if each.recovery else None,
             }
             for each in _registers(bank).invitations.list()
         ]
-    return print_list("invitations", rows, "invitation", "person", "by", "from", "until", "state", as_json=json_)
+    columns = ("invitation", "person", "by", "from", "until", "state")
+    return print_list("invitations", rows, *columns, as_json=json_, keys=columns)
 
 
 @app.command

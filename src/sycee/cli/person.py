@@ -102,7 +102,7 @@ def find(
 
 @app.command
 def log(folder: BankFolder, person: PersonId, /, *, key: KeyFiles = None, json_: AsJson = False) -> int:
-    """Show who read the data of a person, when, which fields and why.
+    """Show who read the data of a person, when, which fields and why, and who invited the reader's login.
 
     The key is of a wallet of the person, of a guardian's, or of somebody with the duty to read the log.
     """
@@ -113,7 +113,7 @@ def log(folder: BankFolder, person: PersonId, /, *, key: KeyFiles = None, json_:
         if json_:
             show_json({"person": ids.format(number), "entries": [_as_json(entry) for entry in entries]})
             return 0
-        rows = table("number", "time", "who", "fields", "reason", "case", numbers=("number", "case"))
+        rows = table("number", "time", "who", "fields", "reason", "case", "inviter", numbers=("number", "case"))
         for entry in entries:
             rows.add_row(
                 f"{entry.number:,}",
@@ -122,6 +122,7 @@ def log(folder: BankFolder, person: PersonId, /, *, key: KeyFiles = None, json_:
                 ", ".join(entry.fields),
                 entry.reason,
                 f"{entry.case:,}" if entry.case else "",
+                ids.format(entry.inviter) if entry.inviter else "",
             )
         print_table(rows)
     return 0
@@ -135,6 +136,8 @@ def _as_json(entry: Entry) -> dict[str, Any]:
         "fields": list(entry.fields),
         "reason": entry.reason,
         "case": entry.case,
+        "invitation": ids.format(entry.invitation) if entry.invitation else None,
+        "inviter": ids.format(entry.inviter) if entry.inviter else None,
     }
 
 

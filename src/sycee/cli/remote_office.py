@@ -194,11 +194,36 @@ def issue(
     person: Annotated[str, Parameter(help="Id of the customer.")], /, *, login: Login,
     hours: Annotated[int, Parameter(help="Hours until the code ends, 1 to 336.")] = 24,
 ) -> int:  # fmt: skip
-    """Print a code with which a customer creates a login, once."""
+    """Print the first half of a code with which a customer creates a login, once; the phone gets the second half."""
     with connected(login) as bank:
         made = perform(bank, api.invite(person, hours=hours))
-    show(made.code or "")
-    note(f"invitation {made.invitation}, until {made.until}")
+    show(f"first half {made.first_half}")
+    note(f"invitation {made.invitation}, from {made.from_} until {made.until}")
+    note("the second half goes to the person's phone")
+    return 0
+
+
+@invite.command
+def recover(
+    person: Annotated[str, Parameter(help="Id of the person.")], /, *, login: Login,
+    reason: Annotated[str, Parameter(help="How the identity was proved; no name, number or address.")],
+    letter: Annotated[
+        bool, Parameter(negative="", help="Permit a letter with the second half, for a person without a phone.")
+    ] = False,
+    id_: ActionId = "",
+) -> int:  # fmt: skip
+    """Propose another login for a person who lost every one, or whom no message reaches. Two persons sign."""
+    with connected(login) as bank:
+        propose(bank, api.recover_login(person, reason, letter=letter, id=number_of(id_)))
+    return 0
+
+
+@invite.command(name="logins")
+def list_logins(*, login: Login, json_: AsJson = False) -> int:
+    """List the first use of each login: who invited it, and whether the staff was near. For officers and auditors."""
+    with connected(login) as bank:
+        columns = ("login", "person", "method", "time", "inviter", "near", "near_by")
+        show_rows(bank, "logins", api.logins(), columns, as_json=json_)
     return 0
 
 
@@ -206,7 +231,7 @@ def issue(
 def list_invitations(*, login: Login, json_: AsJson = False) -> int:
     """List the invitations of persons whose logins the program's person may end, without their codes."""
     with connected(login) as bank:
-        columns = ("invitation", "person", "by", "until", "state")
+        columns = ("invitation", "person", "by", "from", "until", "state")
         show_rows(bank, "invitations", api.invitations(), columns, as_json=json_)
     return 0
 

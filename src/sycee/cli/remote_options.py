@@ -183,7 +183,10 @@ def show_rows(
     found = list(first.rows if isinstance(first, Page) else first)
     following = first.next if isinstance(first, Page) else None
     found += bank.rows(following) if following is not None else ()
-    members = [asdict(each) for each in found if chosen(each)]
+    # As the members of the answer: a field whose name is a word of Python ends in an underscore.
+    members = [
+        {name.removesuffix("_"): value for name, value in asdict(each).items()} for each in found if chosen(each)
+    ]
     if as_json:
         show_json({name: members})
         return

@@ -87,7 +87,10 @@ def find(
 
 @person.command
 def log(id: PersonId, /, *, login: Login, json_: AsJson = False) -> int:
-    """Show who read the data of a person, when, which fields and why; also of the program's own person, or a ward."""
+    """Show who read the data of a person, when, which fields and why, and who invited the reader's login.
+
+    Also of the program's own person, or a ward.
+    """
     with connected(login) as bank:
         from sycee.client import NotFound, NotPermitted
 
@@ -98,7 +101,7 @@ def log(id: PersonId, /, *, login: Login, json_: AsJson = False) -> int:
                 bank.do(call := api.access_log(id))
             except (NotPermitted, NotFound):
                 call = api.ward_access_log(id)
-        columns = ("number", "time", "who", "fields", "reason", "case")
+        columns = ("number", "time", "who", "fields", "reason", "case", "inviter")
         show_rows(bank, "entries", call, columns, as_json=json_)
     return 0
 

@@ -21,7 +21,7 @@ from sycee.client.calls import (
 from sycee.client.exchange import Conversation, Request, Session
 from sycee.client.operations.arguments import ledger_of, name_of
 from sycee.client.signing import Asked, Signer
-from sycee.client.values import DeadLetter, Invitation, InvitationRow, Program, Webhook
+from sycee.client.values import DeadLetter, FirstUse, Invitation, InvitationRow, Program, Proposed, Webhook
 from sycee.client.webhooks import public_key
 from sycee.core import canonical_json, ids
 from sycee.core.keys import PublicKey
@@ -81,7 +81,11 @@ def revoke_client(client: int | str, *, id: int = 0) -> Call[str]:
 
 
 def invite(person: int | str, *, hours: int = 24, id: int = 0) -> Call[Invitation]:
-    """Return a code with which a customer creates a login, once. The code is in the first answer only."""
+    """Return the first half of a code with which a customer creates a login, once; the phone gets the second half.
+
+    The half is in the first answer only. Raises InvalidRequest for a customer who has, or had, a login, and for one
+    whom no message reaches: `recover_login`.
+    """
     return action("/v1/invitations", {"person": name_of(person), "hours": hours}, value(Invitation), id=id)
 
 
@@ -98,6 +102,21 @@ def revoke_invitation(invitation: int | str, *, id: int = 0) -> Call[str]:
 def end_logins(person: int | str, *, id: int = 0) -> Call[str]:
     """End all sessions, passkeys and open invitations of a person; return the person."""
     return _ended(f"/v1/persons/{name_of(person)}/logins/end", name_of(person), id)
+
+
+def recover_login(person: int | str, reason: str, *, letter: bool = False, id: int = 0) -> Call[Proposed]:
+    """Propose that a person who lost every login, or has no phone, is invited again. Another person signs.
+
+    The person is told at once; a waiting time runs from the approval on. `reason`: how the identity was proved, without
+    names, numbers and addresses. `letter`: permit a letter with the second half of the code.
+    """
+    body = {"reason": reason, "letter": letter}
+    return action(f"/v1/persons/{name_of(person)}/logins/recovery", body, value(Proposed), id=id)
+
+
+def logins() -> Call[Page[FirstUse]]:
+    """Return the first use of each login, by the id of the login: who invited it, and whether the staff was near."""
+    return listed("/v1/logins", value(FirstUse))
 
 
 # --- webhooks ---

@@ -7,7 +7,7 @@ from typing import Any
 
 from sycee.client.calls import Call, action, read, rows, value
 from sycee.client.operations.arguments import id_member, name_of
-from sycee.client.values import Bound, Caller, HeldDuty, LogEntry, Me, PersonData, Proposed
+from sycee.client.values import Bound, Caller, HeldDuty, LogEntry, Me, Proposed
 from sycee.core.keys import PublicKey
 
 
@@ -67,11 +67,6 @@ def appoint(
 def dismiss(duty: int | str, *, id: int = 0) -> Call[Proposed]:
     """Propose the end of a duty, by its `duty_id`. Two officers sign."""
     return action(f"/v1/duties/{name_of(duty)}/dismissal", {}, value(Proposed), id=id)
-
-
-def own_data(*fields: str) -> Call[PersonData]:
-    """Return fields of the caller's own record, such as "name" and "phone", after an entry in the access log."""
-    return read("/v1/me/data", value(PersonData), query={"fields": fields})
 
 
 def own_access_log() -> Call[Sequence[LogEntry]]:

@@ -51,7 +51,10 @@ class PersonData:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """An access to the data of a person. `case` is 0 where the reason needs none."""
+    """An access to the data of a person. `case` is 0 where the reason needs none.
+
+    `invitation`, `inviter`: by which staff let the reader's login be made; None for a login without staff.
+    """
 
     number: int
     time: str
@@ -59,6 +62,8 @@ class LogEntry:
     fields: tuple[str, ...]
     reason: str
     case: int
+    invitation: str | None
+    inviter: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,22 +108,49 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """An invitation of a customer. `code`: in the first answer only, since it is stored nowhere."""
+    """An invitation of a customer, valid from `from_` until `until`.
+
+    `first_half`: of the code, in the first answer only, since it is stored nowhere. The phone gets the second half.
+    """
 
     invitation: str
+    from_: str
     until: str
-    code: str | None = field(default=None, repr=False)
+    first_half: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class InvitationRow:
-    """An invitation in a list. `by`: who made it. `state`: open, used, revoked or expired."""
+    """An invitation in a list. `by`: who made it. `state`: waiting (for `from_`), open, used, revoked or expired.
+
+    `recovery`: the proposal that permits another login, None for a first one.
+    """
 
     invitation: str
     person: str
     by: str
+    from_: str
     until: str
     state: str
+    recovery: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FirstUse:
+    """The first use of a login. `invitation`, `inviter`: None for a login without staff.
+
+    `near`: a person of the staff whose session had the same address or browser within a day, and `near_by` which of
+    the two; None for nobody.
+    """
+
+    login: str
+    person: str
+    method: str
+    time: str
+    invitation: str | None
+    inviter: str | None
+    near: str | None
+    near_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
