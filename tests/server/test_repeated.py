@@ -15,7 +15,7 @@ import httpx
 import pytest
 from tests.bank.killing import check_kills
 from tests.server.office import LEO_KEY, MIA_KEY, Office, office
-from tests.server.world import new_id, sent_after_a_crash, signed_message
+from tests.server.world import new_id, sent_after_a_crash, session_of, signed_message
 from tests.wallets import world
 from tests.wallets.codes import dead_letter, taken
 from tests.wallets.world import LEO, MIA
@@ -23,7 +23,10 @@ from tests.wallets.world import LEO, MIA
 from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.database.requests import RequestConflict
+from sycee.database.transactions import write
 from sycee.server.auth.caller import SCOPES, Caller, CallerKind
+from sycee.server.auth.logins import passkey_id
+from sycee.server.auth.tables import LOGIN_NOTICES, PASSKEYS
 from sycee.server.routes import aliases, merchants, wallets
 from sycee.server.runtime import Runtime
 from sycee.server.signing import ActionBody, Signatures, perform
@@ -139,16 +142,55 @@ def test_a_phone_is_asked_for_confirmed_and_kept_once(made: Office) -> None:
     assert send(mia, town.mia, "keep", MIA_KEY).json() == {"wallet": ids.format(town.mia)}
 
 
-def test_an_invitation_is_issued_once(made: Office) -> None:
+@pytest.mark.parametrize(
+    ("role", "path", "secret"), [("clerk", "invitations", "first_half"), ("citizen", "me/login-codes", "code")]
+)
+def test_a_code_is_issued_once(made: Office, role: str, path: str, secret: str) -> None:
     """The code is in the first answer only: an answer that is lost leaves a code that nobody knows."""
-    body = {"id": new_id(), "person": ids.format(made.person("citizen"))}
+    person = {"person": ids.format(made.town.holder(made.town.ned))} if role == "clerk" else {}
+    body = {"id": new_id(), **person}
 
     def send() -> httpx.Response:
-        answer = made.of("clerk").post("/v1/invitations", json=body)
-        known = {name: value for name, value in answer.json().items() if name != "code"}
+        answer = made.of(role).post(f"/v1/{path}", json=body)
+        known = {name: value for name, value in answer.json().items() if name != secret}
         return httpx.Response(answer.status_code, json=known)
 
-    assert sent_after_a_crash(send).json().keys() == {"invitation", "until"}
+    assert sent_after_a_crash(send).json().keys() <= {"invitation", "from", "until"}
+
+
+def test_a_recovery_is_proposed_once(made: Office) -> None:
+    path = f"persons/{ids.format(made.person('citizen'))}/logins/recovery"
+    proposal = made.repeated("clerk", path, reason="passport seen")["proposal"]
+    assert made.of("clerk").get(f"/v1/proposals/{proposal}").json()["state"] == "open"
+
+
+def test_persons_change_their_own_logins_once(made: Office) -> None:
+    mia = made.town.holder(made.town.mia)
+    keys, notice = [passkey_id(bytes([each])) for each in (1, 2)], ids.new(5)
+    row = {"person": mia, "invitation": 0, "inviter": 0, "masked_until_ns": 0, "made_ns": 1}
+    passkey = {**row, "name": "", "public_key": b"", "sign_count": 0}
+    write(made.bank.stores.engine, lambda connection: [
+        connection.execute(PASSKEYS.insert(), [{**passkey, "credential": bytes([each])} for each in (1, 2)]),
+        connection.execute(LOGIN_NOTICES.insert().values(
+            id=notice, person=mia, text="LOGIN_CREATED", login=keys[0], by=0, at_ns=1
+        )),
+    ])  # fmt: skip
+    client, others = made.client(mia), [session_of(made.bank, mia) for _ in range(3)]
+    assert len(others) == 3
+    rows = client.get("/v1/me/sessions").json()["rows"]
+    other = next(each["session"] for each in rows if not each["is_this"])
+
+    def repeated(path: str, **members: object) -> dict[str, object]:
+        body = {"id": new_id(), **members}
+        answer: dict[str, object] = sent_after_a_crash(lambda: client.post(f"/v1/me/{path}", json=body)).json()
+        return answer
+
+    assert repeated(f"sessions/{other}/end") == {"id": other}
+    assert repeated("sessions/end") == {"ended": 2}
+    assert repeated(f"passkeys/{ids.format(keys[0])}/name", name="phone") == {"id": ids.format(keys[0])}
+    assert repeated(f"passkeys/{ids.format(keys[0])}/removal") == {"id": ids.format(keys[0])}
+    shown = ids.format(notice)
+    assert repeated(f"login-notices/{shown}/answer", was_me=True) == {"notice": shown, "case": None}
 
 
 # --- the same, killed ---

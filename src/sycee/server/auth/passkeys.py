@@ -19,7 +19,7 @@ from sycee.core.clock import Clock, read_ns
 from sycee.core.errors import NotFound, UsageError
 from sycee.core.extras import extra
 from sycee.database.stores import Stores
-from sycee.database.transactions import reading, write
+from sycee.database.transactions import Also, reading, write
 from sycee.identity.people import People
 from sycee.identity.tables import ACTIVE
 from sycee.life.notices import LOGIN_CREATED, LOGIN_PASSKEY_ADDED
@@ -206,7 +206,7 @@ class Passkeys:
 
         write(self._engine, work)
 
-    def remove(self, person: int, passkey: int) -> None:
+    def remove(self, person: int, passkey: int, *, also: Also) -> None:
         """Remove a passkey of a person, and end its sessions.
 
         Raises NotFound if the person has no such passkey, UsageError for the only login: nobody could log in again.
@@ -220,6 +220,7 @@ class Passkeys:
                 )
             connection.execute(PASSKEYS.delete().where(PASSKEYS.c.credential == credential))
             connection.execute(SESSIONS.delete().where(SESSIONS.c.person == person, SESSIONS.c.login == passkey))
+            also(connection)
 
         write(self._engine, work)
 

@@ -143,14 +143,20 @@ class Authentication:
 
         return begun
 
-    def answer(self, notice: int, session: Session, *, was_me: bool) -> int:
+    def answer(self, notice: int, session: Session, *, was_me: bool, also: Callable[[Connection, int], None]) -> int:
         """Store a person's answer to a notice. Return the number of the case that "this was not me" opens, else 0.
 
-        That answer ends all sessions, logins, codes, recoveries and programs of the person. Errors as `Told.confirm`.
+        That answer ends all sessions, logins, codes, recoveries and programs of the person. `also` gets the number, in
+        the transaction of the change. Errors as `Told.confirm`.
         """
         person, engine = session.login.person, self._bank.stores.engine
         if was_me:
-            write(engine, lambda connection: self.told.confirm(connection, notice, person, session.login.id))
+
+            def confirm(connection: Connection) -> None:
+                self.told.confirm(connection, notice, person, session.login.id)
+                also(connection, 0)
+
+            write(engine, confirm)
             return 0
         self.told.require(notice, person)
         # The case first: after a crash in between the person can answer again, and the case is the same.
@@ -161,6 +167,7 @@ class Authentication:
             self.told.deny(connection, person)
             self.clients.forget(connection, person)
             self.invitations.forget(connection, person, by=person)
+            also(connection, case)
 
         write(engine, work)
         return case

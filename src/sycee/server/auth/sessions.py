@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from typing import Any, Final, Literal, TypeAlias
 
@@ -20,7 +20,7 @@ from sycee.core.clock import Clock, read_ns
 from sycee.core.errors import NotFound
 from sycee.core.extras import extra
 from sycee.database.stores import Stores
-from sycee.database.transactions import reading, write
+from sycee.database.transactions import Also, reading, write
 from sycee.identity.people import People
 from sycee.identity.tables import ACTIVE
 from sycee.server.auth.logins import BROWSER_CHARACTERS_MAX, Login, Session, Visitor, origin_columns, origin_of
@@ -118,16 +118,27 @@ class Sessions:
         with reading(self._engine) as connection:
             return [_session(row) for row in connection.execute(query) if not self._has_ended(row, now_ns)]
 
-    def end_one(self, person: int, session: int) -> None:
+    def end_one(self, person: int, session: int, *, also: Also) -> None:
         """End a session of a person, by its id. Raises NotFound if the person has no such session."""
         ended = SESSIONS.delete().where(SESSIONS.c.id == session, SESSIONS.c.person == person)
-        if not write(self._engine, lambda connection: connection.execute(ended).rowcount):
-            raise NotFound("you have no such session", hint="list your sessions again")
 
-    def end_others(self, person: int, session: int) -> int:
-        """End all sessions of a person but one; return their number."""
+        def work(connection: Connection) -> None:
+            if not connection.execute(ended).rowcount:
+                raise NotFound("you have no such session", hint="list your sessions again")
+            also(connection)
+
+        write(self._engine, work)
+
+    def end_others(self, person: int, session: int, *, also: Callable[[Connection, int], None]) -> int:
+        """End all sessions of a person but one; return their number, which `also` gets too."""
         ended = SESSIONS.delete().where(SESSIONS.c.person == person, SESSIONS.c.id != session)
-        return write(self._engine, lambda connection: connection.execute(ended).rowcount)
+
+        def work(connection: Connection) -> int:
+            count: int = connection.execute(ended).rowcount
+            also(connection, count)
+            return count
+
+        return write(self._engine, work)
 
     def end(self, token: str) -> None:
         """End a session. A token without a session changes nothing."""

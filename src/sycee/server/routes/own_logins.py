@@ -143,8 +143,9 @@ async def end_other_sessions(
 ) -> JSONResponse:
     """End all sessions of the caller but this one."""
 
-    def work(bank: Bank, _: object) -> dict[str, Any]:
-        return {"ended": authentication.sessions.end_others(session.login.person, session.id)}
+    def work(bank: Bank, request: Signatures) -> dict[str, Any]:
+        also = request.answering(lambda count: {"ended": count})
+        return {"ended": authentication.sessions.end_others(session.login.person, session.id, also=also)}
 
     return await runtime.perform(CHANGE, session.login.person, body, work, place={"sessions": "others"})
 
@@ -158,9 +159,10 @@ async def end_session(
 ) -> JSONResponse:
     """End one session of the caller, by its id; this one too."""
 
-    def work(bank: Bank, _: object) -> dict[str, Any]:
-        authentication.sessions.end_one(own.login.person, number(session))
-        return {"id": session}
+    def work(bank: Bank, request: Signatures) -> dict[str, Any]:
+        answer = {"id": session}
+        authentication.sessions.end_one(own.login.person, number(session), also=request.answered(answer))
+        return answer
 
     with hidden("session"):
         return await runtime.perform(CHANGE, own.login.person, body, work, place={"session": session})
@@ -200,9 +202,10 @@ async def remove_passkey(
     """Remove a passkey of the caller and end its sessions; never the only login. Needs a session of 10 minutes."""
     authentication.require_fresh(session)
 
-    def work(bank: Bank, _: object) -> dict[str, Any]:
-        authentication.passkeys.remove(session.login.person, number(passkey))
-        return {"id": passkey}
+    def work(bank: Bank, request: Signatures) -> dict[str, Any]:
+        answer = {"id": passkey}
+        authentication.passkeys.remove(session.login.person, number(passkey), also=request.answered(answer))
+        return answer
 
     with hidden("passkey"):
         return await runtime.perform(CHANGE, session.login.person, body, work, place={"removal": passkey})
@@ -256,8 +259,9 @@ async def answer_login_notice(
 ) -> JSONResponse:
     """Confirm a notice, or state "this was not me": that ends every login, code and program, and opens a case."""
 
-    def work(bank: Bank, _: object) -> dict[str, Any]:
-        case = authentication.answer(number(notice), session, was_me=body.was_me)
+    def work(bank: Bank, request: Signatures) -> dict[str, Any]:
+        also = request.answering(lambda case: {"notice": notice, "case": case or None})
+        case = authentication.answer(number(notice), session, was_me=body.was_me, also=also)
         return {"notice": notice, "case": case or None}
 
     with hidden("notice"):
