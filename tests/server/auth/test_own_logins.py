@@ -257,10 +257,12 @@ def test_a_letter_needs_two_signers(place: Place) -> None:
         registers.invitations.issue(eve, by=ann, letter=True)
     assert bank.proposals.sign(made.id, BOB).needs == ()
     issued = registers.invitations.issue(eve, by=ann, letter=True)
+    assert issued.invitation.state == "waiting"  # who printed the letter could otherwise read at once
     with place.browser() as http:
-        for part in (issued.first, issued.second):
+        for part in (issued.first, issued.second, issued.code):
             answer = http.post("/auth/passkeys/registration/options", json={"invitation": part})
             assert answer.status_code == 401
+        place.change(INVITATIONS.update().values(from_ns=0))  # as after the waiting time
         registered(http, issued.code)
         assert http.get("/auth/session").json()["person"] == ids.format(eve)
         assert [each["text"] for each in rows(http, "login-notices")][-1] == "LOGIN_RECOVERY"

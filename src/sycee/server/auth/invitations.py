@@ -117,7 +117,7 @@ class Invitations:
         if by == person:
             raise UsageError("nobody invites themselves", hint="add a login in a session, or ask a colleague")
         now_ns = read_ns(self._clock)
-        recovery, from_ns = self._permission(person, now_ns)
+        recovery, from_ns = self._permission(person, now_ns, letter=letter)
         if letter and (recovery is None or not recovery.letter):
             raise UsageError(
                 f"no letter to {ids.format(person)} is approved",
@@ -170,7 +170,7 @@ class Invitations:
         write(self._engine, store)
         return Issued(made, _shown(first), _shown(second))
 
-    def _permission(self, person: int, now_ns: int) -> tuple[Recovery | None, int]:
+    def _permission(self, person: int, now_ns: int, *, letter: bool = False) -> tuple[Recovery | None, int]:
         """Return the recovery that permits another login, None for a first login; and from when a code works.
 
         Raises UsageError if the person had a login and there is no recovery.
@@ -179,8 +179,8 @@ class Invitations:
             recovery, is_first = recoveries.open_recovery(connection, person, now_ns), not had_login(connection, person)
         if recovery is None and not is_first:
             raise _has_login(person)
-        # A first login by letter needs no waiting: there is no login that its owner could lose by it.
-        return recovery, now_ns if recovery is None or is_first else max(now_ns, recovery.from_ns)
+        # A first login needs no waiting, unless those who print the letter could also be those who use the code.
+        return recovery, now_ns if recovery is None or (is_first and not letter) else max(now_ns, recovery.from_ns)
 
     def _message(self, person: int, second: str, until_ns: int) -> Addressed:
         """Return the message with the second half of a code. Raises UsageError if it would reach nobody."""
