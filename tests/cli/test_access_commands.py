@@ -105,6 +105,7 @@ def test_without_a_phone_two_persons_sign_a_letter(said: Said, monkeypatch: pyte
     assert (code, out) == (2, "")
     assert "no letter to" in err
     assert "two persons sign, and the reason is stored" in err
+    monkeypatch.setenv("SYCEE_LOGIN_RECOVERY_HOURS", "0")
     recover = ["invite", "recover", "bank", wu, "--reason", "passport seen", "--letter"]
     code, out, _ = said(*recover, "--key", "ann.pem")
     assert (code, "login.recover-staff; missing: " in out) == (0, True)

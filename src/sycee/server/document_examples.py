@@ -36,6 +36,7 @@ BODIES: Final[Mapping[str, Any]] = {
     "ProviderBody": {"invitation": ""},
     "CredentialBody": {"credential": {"id": _CHALLENGE, "rawId": _CHALLENGE, "type": "public-key", "response": {}}},
     "MessageRequest": {"message_to_sign": {"message": _DIGEST, "key": f"ed25519:{_DIGEST}", "document": None}},
+    "EndedOthers": {"ended": 2},
     "AliasQuery": {"alias": "+8613923160000"},
     "Confirmed": {"active": True},
     "Qr": {"text": "00020101021126...6304A13F", "dynamic": False},
