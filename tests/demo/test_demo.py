@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -17,6 +19,7 @@ import httpx
 import pytest
 from tests.cli.calling import Command, start
 from tests.docs.pages import ROOT, commands, page, shows
+from tests.server.auth.authenticator import Authenticator
 
 from sycee.bank.bank import Bank
 from sycee.core.errors import UnavailableError, UsageError
@@ -24,7 +27,7 @@ from sycee.core.keys import SigningKey
 from sycee.core.worker_thread import processors
 from sycee.demo.folder import Demo
 from sycee.demo.people import CITIZENS, OWN_KEYS, SHOPS, People
-from sycee.demo.running import run_demo
+from sycee.demo.running import LOGINS, run_demo
 from sycee.server.tables import SCHEMA
 
 PATIENCE_S = 120
@@ -81,6 +84,22 @@ def printed_calls_work(screen: str) -> None:
         assert out
 
 
+def codes_of(screen: str) -> dict[str, str]:
+    """The codes for logins on a screen, by the names of their persons."""
+    found = re.findall(r"^  (\S+(?: \S+)*) {2,}.*?((?:[A-Z2-7]{4}-){7}[A-Z2-7]{4})$", screen, re.MULTILINE)
+    return dict(found)
+
+
+def set_up(origin: str, code: str) -> None:
+    """Set up a passkey with a code, as a browser does."""
+    device = Authenticator(origin, "localhost")
+    with httpx.Client(base_url=origin, headers={"Origin": origin}, timeout=PATIENCE_S) as http:
+        begun = http.post("/auth/passkeys/registration/options", json={"invitation": code})
+        assert begun.status_code == 200, begun.text
+        credential = device.create(begun.json()["publicKey"])
+        assert http.post("/auth/passkeys/registration", json={"credential": credential}).status_code == 204
+
+
 def test_a_demo_serves_stops_and_starts_again(tmp_path: Path) -> None:
     folder, port = tmp_path / "town", free_port()
     with running(folder, port) as (process, screen):
@@ -89,6 +108,13 @@ def test_a_demo_serves_stops_and_starts_again(tmp_path: Path) -> None:
         supply = httpx.get(f"http://127.0.0.1:{port}/v1/supply", timeout=PATIENCE_S).json()
         assert (supply["supply"], supply["equal"]) == ("400000000", True)
         printed_calls_work(screen)
+        codes = codes_of(screen)
+        citizen = People(7).citizens()[0].name
+        assert codes.keys() == {*LOGINS, citizen}
+        assert any(codes[citizen].endswith(json.loads(each.read_text()).get("secret", "none"))
+                   for each in (folder / "outbox").glob("*.json"))  # fmt: skip
+        for name in ("ann", citizen):
+            set_up(f"http://localhost:{port}", codes[name])
         text = screen.replace(str(folder), "demo").replace(str(port), "8420").replace("seed 7", "seed 0")
         (shown,) = [block.content for block in page("README.md").blocks() if block.content.startswith("$ sycee demo")]
         assert shows(dict(commands(shown))["sycee demo demo"] or "", text)
@@ -97,6 +123,7 @@ def test_a_demo_serves_stops_and_starts_again(tmp_path: Path) -> None:
     assert demo is not None
     with running(folder, port) as (process, again):
         assert all(each.client in again for each in demo.roles)
+        assert codes_of(again).keys() == {*LOGINS} - {"ann"}  # Ann and the citizen have a login
         assert httpx.get(f"http://127.0.0.1:{port}/v1/supply", timeout=PATIENCE_S).json()["supply"] == supply["supply"]
         assert (
             httpx.get(f"http://127.0.0.1:{port}/", timeout=PATIENCE_S).text.count("synthetic keys, no real money") == 1

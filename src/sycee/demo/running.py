@@ -15,7 +15,7 @@ from sycee.bank.phone_messages import Delivery, OutboxFolder
 from sycee.core import ids
 from sycee.core.errors import UnavailableError, UsageError
 from sycee.demo.economy import seed_economy
-from sycee.demo.folder import Demo
+from sycee.demo.folder import OUTBOX, Demo
 from sycee.demo.people import CITIZENS, FUNDED, OPERATORS, SHOPS, People
 from sycee.load.wallets import FILE_NAME, SyntheticWallet, write_synthetic_wallets
 from sycee.server import main
@@ -117,7 +117,7 @@ def _screen(demo: Demo, folder: Path, origin: str, codes: dict[str, str]) -> Ite
     yield ""
     yield f"  {origin}/           start page"
     yield f"  {origin}/supply     the money in circulation, for everybody"
-    yield f"  {origin}/login      passkeys: set one up with a code below"
+    yield f"  {origin}/login      passkeys: set one up with a whole code below"
     yield f"  {origin}/reference  all operations of the API"
     yield ""
     yield f"  {'role':14} {'who':22} {'signs with':22} {'program (client id)':38} code for a login"
@@ -130,6 +130,8 @@ def _screen(demo: Demo, folder: Path, origin: str, codes: dict[str, str]) -> Ite
         name = wallet.name
         yield f"  {name:14} {'citizen ' + wallet.phone:22} {wallet.key:22} {'':38} {codes.get(name, '')}".rstrip()
     yield ""
+    yield "A code has two halves. Who holds a key of a duty gets both. A citizen gets the first one from staff, and the"
+    yield f"second one by phone, here as a file in {folder / OUTBOX}. Who has a login gets no code."
     yield f"Keys are in {keys}; the program of a role has the key ROLE-program.pem. Try in another terminal:"
     yield ""
     north, payer, shop = demo.role("north"), demo.wallets[0], demo.shops[0]
