@@ -379,8 +379,7 @@ def test_a_desk_proposes_invites_and_opens_cases(
     assert "has ended" in done("invite", "revoke", invitation)
     listed = json.loads(done("invite", "list", "--json"))["invitations"]
     (row,) = (each for each in listed if each["invitation"] == invitation)
-    assert (row["person"], row["state"], row["recovery"]) == (ned, "revoked", None)
-    assert row["from"] < row["until"]
+    assert (row["person"], row["state"], row["from"] < row["until"]) == (ned, "revoked", True)
     recovery = re.search(
         r"proposal (\S+) needs: \S", done("invite", "recover", ned, "--reason", "passport", "--letter")
     )
@@ -416,8 +415,6 @@ def test_officers_let_an_operator_join(town: Place, tmp_path: Path, capsys: pyte
             shown = done(name, "proposal", "sign", proposal, "--key", str(tmp_path / f"{name}.pem"))
         assert "the proposal is done" in shown
 
-    assert call(town, "invite", "logins", *logins["ann"]) == 0
-    assert "there are no logins" in capsys.readouterr().err
     assert json.loads(done("ann", "invite", "logins", "--json")) == {"logins": []}
     until = ["--until", "2027-11-02T00:00+08:00"]
     made = done(
