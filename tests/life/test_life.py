@@ -32,9 +32,11 @@ from sycee.core.errors import Refused, UsageError
 from sycee.core.records import operations
 from sycee.core.records.envelopes import ENVELOPE
 from sycee.core.records.layout import OPERATION, Block, PayFlag, Reason
+from sycee.core.records.signed_messages import proof_message
 from sycee.core.result_codes import Result
 from sycee.database.actions import Intent
 from sycee.database.transactions import write
+from sycee.life.notices import KEY_REPLACED
 from sycee.life.rules import RECOVERY_NS, LifeEventKind
 from sycee.sequencer.embedded import Signer
 
@@ -105,10 +107,39 @@ def test_a_recovery_without_proof_case_duty_or_key_changes_nothing(bank: World) 
             bank.lose(**changes)
     with pytest.raises(Refused, match="has no new key"):
         bank.lose(signers=[OLGA])
+    # Two persons of the wallet's operator: neither the signer alone, nor another customer, nor another operator.
+    for opener in (OTTO.id, BOB, OLGA.id, ANNA.id):
+        bank.personal.cases.opened_by = opener
+        with pytest.raises(UsageError, match="two persons of the staff are needed"):
+            bank.lose()
     assert bank.ledger.account(WALLET) == before
     assert bank.life.restrictions() == []
     assert bank.life.outbox.waiting() == []
     assert bank.disagreements() == []
+
+
+def test_a_wallet_whose_key_was_revoked_gets_one_by_the_event_of_a_lost_phone(bank: World) -> None:
+    assert bank.keys.revoke(WALLET, reason="stolen", signers=[OTTO], who=OTTO.id).created
+    assert bank.pay(1, OLD_KEY) is not Result.CREATED
+    bank.lose()
+    account = bank.ledger.account(WALLET)
+    assert (account.key, account.key_epoch, account.rule_set) == (NEW_KEY.public.key, 3, RECOVERY)
+    bank.clock.advance(RECOVERY_NS)
+    bank.stores.jobs.run_due()
+    assert bank.pay(1, NEW_KEY) is Result.CREATED
+    assert [row.reason for row in bank.keys.history(WALLET)] == ["stolen", "phone-lost"]
+    assert bank.disagreements() == []
+
+
+def test_the_holder_is_told_about_each_new_key(bank: World) -> None:
+    told: list[tuple[int, int]] = []
+    bank.life.on_new_key.append(lambda connection, person, by, event: told.append((person, by)))
+    message = proof_message(bank.ledger.ledger_id, WALLET, 2, NEW_KEY.public)
+    change = {"signers": [OTTO], "who": OTTO.id, "consent": OLD_KEY.sign(message)}
+    assert bank.keys.set(WALLET, NEW_KEY.public, NEW_KEY.sign(message), **change).created
+    bank.lose()
+    assert [(each.person, each.text) for each in bank.life.outbox.waiting()] == [(ANN, KEY_REPLACED)] * 2
+    assert told == [(ANN, OTTO.id)] * 2
 
 
 def test_a_second_loss_begins_the_day_anew_and_keeps_the_first_rule_set(bank: World) -> None:

@@ -311,6 +311,13 @@ def case(place: Path) -> str:
         return str(bank.cases.open("complaint", by=NORTH_PERSON, person=PERSON))
 
 
+@pytest.fixture
+def lost_case(place: Path) -> str:
+    """The number of an open case that the person opened about a lost phone."""
+    with Bank.open(place / "bank") as bank:
+        return str(bank.cases.open("recovery", by=PERSON, person=PERSON))
+
+
 def test_staff_read_for_an_open_case_until_it_is_closed(call: Call, place: Path, case: str) -> None:
     why = ("--reason", "complaint", "--case", case, "--key", "north.pem")
     assert call("find", "+86 138 0013 8000", *why)[1] == f"{P}\n"
@@ -334,7 +341,10 @@ def test_staff_read_for_an_open_case_until_it_is_closed(call: Call, place: Path,
     assert f"case {case} is not open" in call("show", P, "--field", "name", *why)[2]
 
 
-def test_a_lost_phone_is_recovered_in_a_day(call: Call, place: Path, case: str) -> None:
+def test_a_lost_phone_is_recovered_in_a_day(call: Call, place: Path, case: str, lost_case: str) -> None:
+    alone = call("lost", W, "--new-key", "new.pem", "--case", case, "--key", "north.pem")
+    assert (alone[0], "two persons of the staff are needed" in alone[2]) == (2, True)
+    case = lost_case
     code, out, err = call("lost", W, "--new-key", "new.pem", "--case", case, "--key", "north.pem")
     assert code == 0, err
     assert out == f"wallet {W} has the key {NEW_KEY.public}; packets only until 2026-11-03 08:00\n"

@@ -51,12 +51,16 @@ class OpenCases:
     def __init__(self) -> None:
         self.open = {CASE}
         self.others: set[int] = set()
+        self.opened_by = 0  # the person concerned
 
     def is_open(self, number: int) -> bool:
         return number in self.open
 
     def concerns(self, number: int, person: int) -> bool:
         return number in self.open and person not in self.others
+
+    def opener(self, number: int, person: int) -> int:
+        return self.opened_by or person
 
 
 class Duties:

@@ -106,10 +106,15 @@ def test_a_guardian_reads_the_log_of_a_ward(made: Office) -> None:
 
 
 def test_a_lost_wallet_gets_a_new_key_by_three_signatures(made: Office, case: int) -> None:
-    town = made.town
+    town, leo = made.town, ids.format(made.person("citizen"))
     place = f"/v1/wallets/{ids.format(town.leo)}"
     proof = NEW_PHONE.sign(proof_message(made.bank.stores.ledger.ledger_id, town.leo, 2, NEW_PHONE.public))
     body = {"id": new_id(), "case": case, "key": str(NEW_PHONE.public), "proof": proof.hex()}
+    # A case of another kind proves nothing, and neither does one that the same person opened.
+    for number in (case, made.done("operator", "cases", kind="recovery", person=leo)["case"]):
+        alone = signed(made.of("operator"), f"{place}/recovery", {**body, "case": number}, NORTH)
+        assert (alone.status_code, "two persons" in alone.json()["detail"]) == (400, True)
+    body["case"] = made.done("caseworker", "cases", kind="recovery", person=leo)["case"]
     assert made.of("other bank").post(f"{place}/recovery", json=body).status_code == 404
     done = signed(made.of("operator"), f"{place}/recovery", body, NORTH)
     assert done.status_code == 201, done.text

@@ -139,7 +139,10 @@ def test_a_lost_key_no_longer_speaks_for_the_alias(small: Town) -> None:
     phone, new = world.LEO["phone"], world.STRANGER
     old_proof = proof(small, small.leo, phone, world.LEO_KEY)
     message = proof_message(small.bank.stores.ledger.ledger_id, small.leo, 2, new.public)
-    small.bank.keys.set(small.leo, new.public, new.sign(message), signers=small.operator, who=small.north)
+    small.bank.keys.set(
+        small.leo, new.public, new.sign(message), signers=small.operator, who=small.north,
+        consent=world.LEO_KEY.sign(message),
+    )  # fmt: skip
     for stale in (old_proof, proof(small, small.leo, phone, world.LEO_KEY)):
         with pytest.raises(UsageError, match="not a signature"):
             small.bank.aliases.end(small.leo, phone, proof=stale, by=small.holder(small.leo))

@@ -27,6 +27,7 @@ MARKS: Final = ("2", "1", "assumed")  # found in two or more sources, in one, as
 PAYMENT: Final = "payment"
 PERSON: Final = "person"
 ABOUT: Final = (PAYMENT, PERSON)
+LOST_PHONE: Final = "recovery"  # the kind of a case that permits a new key of a wallet
 FOREIGN_LOGIN: Final = "foreign-login"  # the kind of a case that a person's answer "this was not me" opens
 
 HOLD: Final = "hold"
@@ -123,8 +124,16 @@ class Rules:
 
         Rules without FOREIGN_LOGIN use their first kind about a person.
         """
+        return self._about_person(FOREIGN_LOGIN)
+
+    @property
+    def lost_phone(self) -> str:
+        """Return the kind of a case that permits a new key of a wallet; otherwise as `foreign_login`."""
+        return self._about_person(LOST_PHONE)
+
+    def _about_person(self, wanted: str) -> str:
         about_persons = [kind.name for kind in self.kinds.values() if kind.about == PERSON]
-        return FOREIGN_LOGIN if FOREIGN_LOGIN in self.kinds else next(iter(about_persons), "")
+        return wanted if wanted in self.kinds else next(iter(about_persons), "")
 
     def kind(self, name: str) -> CaseKind:
         """Return a kind. Raises UsageError for another name."""

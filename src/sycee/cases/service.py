@@ -130,6 +130,15 @@ class Cases:
         accounts = {wallet.account for wallet in self._directory.of_holder(person)}
         return bool(case.payment) and not accounts.isdisjoint((case.account, self.payment(case.payment).payer))
 
+    def opener(self, number: int, person: int) -> int:
+        """Return who opened a case that can prove a lost phone of the person; 0 for another case.
+
+        An institution has no case about itself: a case about a payment of its wallet serves.
+        """
+        case = self.get(number)
+        is_proof = case.kind == self.rules.lost_phone and case.person == person
+        return case.owner if is_proof or self._people.state_of(person) is None else 0
+
     def get(self, number: int) -> Case:
         """Return a case. Raises UsageError if there is none of this number."""
         with reading(self._stores.engine) as connection:

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from sycee.cli.bank_options import BankFolder, KeyFiles, local_time, named_key, open_bank
 from sycee.cli.lazy import ids
-from sycee.cli.parameters import AsJson
+from sycee.cli.parameters import AsJson, Consent, Proof, signatures_of
 from sycee.cli.proposing import maker_of, signing_keys
 from sycee.cli.terminal import note, print_table, show, show_json, table
 from sycee.cli.wallet_options import is_revoked
@@ -90,16 +90,20 @@ def list_(
 
 @app.command
 def prove(
-    file: Annotated[Path, Parameter(help="File with the new private key.")],
+    file: Annotated[Path, Parameter(help="File with the private key.")],
     /,
     *,
     ledger: Annotated[str, Parameter(help="Id of the ledger, 32 hexadecimal digits.")],
     account: Annotated[str, Parameter(help="Id of the account that gets the key.")],
     epoch: Annotated[str, Parameter(help="Key epoch with the new key: the present one plus 1.")],
+    new_key: Annotated[
+        str, Parameter(help="The new public key, if FILE has the present key: agree to be replaced by it.")
+    ] = "",
 ) -> int:
     """Prove to an operator that you have the private key that your account is to get: print a signature.
 
-    The proof is for one account and one epoch, and moves no money.
+    With --new-key the present key agrees to the new one. The proof is for one account and one epoch, and moves no
+    money.
     """
     from sycee.core.keys import SigningKey
     from sycee.core.records.signed_messages import proof_message
@@ -111,7 +115,8 @@ def prove(
     except ValueError as error:
         raise UsageError(f"{ledger!r} is not the id of a ledger", hint="give 32 hexadecimal digits") from error
     key = SigningKey.load(file)
-    print(key.sign(proof_message(ledger_id, ids.parse(account), int(epoch), key.public)).hex())
+    named = named_key(new_key) if new_key else key.public
+    print(key.sign(proof_message(ledger_id, ids.parse(account), int(epoch), named)).hex())
     return 0
 
 
@@ -172,20 +177,18 @@ def set_(
     /,
     *,
     public_key: Annotated[str, Parameter(help="The new public key.")],
-    proof: Annotated[str, Parameter(help="Signature that `sycee key prove` printed.")] = "",
+    proof: Proof = "",
+    consent: Consent = "",
     reason: Annotated[str, Parameter(help="Reason, one word, which is kept with the key.")] = "rotation",
     key: KeyFiles = None,
 ) -> int:
     """Set the key of an account: debits are blocked, the key is set, and the block is lifted in a later frame.
 
-    A person of the account's operator signs. No payment under the old key passes the block. After an interruption of
-    more than 300 seconds the same command lifts the block, without a proof.
+    A person of the account's operator signs, and so does the account's present key, if there is one. A wallet whose key
+    is lost or revoked needs `sycee person lost`. No payment under the old key passes the block. After an interruption
+    of more than 300 seconds the same command lifts the block, without a proof.
     """
-    keys = signing_keys(key)
-    try:
-        signature = bytes.fromhex(proof)
-    except ValueError as error:
-        raise UsageError("--proof is not hexadecimal", hint="give what `sycee key prove` printed") from error
+    keys, (signature, agreed) = signing_keys(key), signatures_of(proof, consent)
     with open_bank(folder) as bank:
         outcome = bank.keys.set(
             ids.parse(account),
@@ -193,6 +196,7 @@ def set_(
             signature,
             signers=bank.signers(*keys),
             who=maker_of(bank, keys),
+            consent=agreed,
             reason=_word(reason),
         )
         _show_outcome(bank, account, outcome)

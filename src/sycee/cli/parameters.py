@@ -15,6 +15,10 @@ from sycee.core.errors import UsageError
 
 LedgerFolder: TypeAlias = Annotated[Path, Parameter(help="The ledger's folder, as given to --data or Ledger.open.")]
 AsJson: TypeAlias = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object to stdout.")]
+Proof: TypeAlias = Annotated[str, Parameter(help="Signature that `sycee key prove` printed.")]
+Consent: TypeAlias = Annotated[
+    str, Parameter(help="Signature that `sycee key prove --new-key` printed, of an account that has a key.")
+]
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 _NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -67,3 +71,14 @@ def convert(type_: Any, tokens: Sequence[Token]) -> Any:
         if Path in expected and not token.value.strip():
             raise UnfitValue(token, "is empty", "name a file or folder; is a variable of your script empty?")
     return cyclopts.convert(type_, tokens)
+
+
+def signatures_of(proof: str, consent: str) -> tuple[bytes, bytes]:
+    """Return both signatures for a new key. Raises UsageError for a text that is not hexadecimal."""
+    made = []
+    for option, text in (("--proof", proof), ("--consent", consent)):
+        try:
+            made.append(bytes.fromhex(text))
+        except ValueError as error:
+            raise UsageError(f"{option} is not hexadecimal", hint="give what `sycee key prove` printed") from error
+    return made[0], made[1]

@@ -40,7 +40,8 @@ def lost(
 ) -> int:
     """Give a wallet whose phone was lost a new key. For 24 hours it can spend packets only.
 
-    The operator has seen a new proof of identity, and signs. A notice goes to the phone number on record.
+    The operator has seen a new proof of identity, and signs. The holder or another person of the staff opened the case,
+    of the kind recovery. A notice goes to the phone number on record.
     """
     from sycee.personal.access import Reason
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 from cyclopts import Parameter
 
 from sycee.cli.lazy import api, ids
-from sycee.cli.parameters import AsJson
+from sycee.cli.parameters import AsJson, Consent, Proof, signatures_of
 from sycee.cli.remote_options import (
     ActionId,
     KeyFile,
@@ -374,20 +374,23 @@ def show_key(id: ThisWallet, /, *, login: Login, json_: AsJson = False) -> int:
 def set_(
     id: ThisWallet, /, *, login: Login,
     public_key: Annotated[str, Parameter(help="The new public key.")],
-    proof: Annotated[str, Parameter(help="Signature that `sycee key prove` printed.")],
+    proof: Proof,
+    consent: Consent = "",
     reason: Annotated[str, Parameter(help="Reason, one word, which is kept with the key.")] = "rotation",
     key: PersonKey, id_: ActionId = "",
 ) -> int:  # fmt: skip
-    """Set the key of a wallet: no payment under the old one passes. A person of its operator signs."""
+    """Set the key of a wallet: no payment under the old one passes. A person of its operator signs.
+
+    The wallet's present key signs too, if there is one. After a loss or a revocation use `sycee person lost --server`.
+    """
     from sycee.cli.bank_options import named_key
 
-    try:
-        signature = bytes.fromhex(proof)
-    except ValueError as error:
-        raise UsageError("--proof is not hexadecimal", hint="give what `sycee key prove` printed") from error
+    signature, agreed = signatures_of(proof, consent)
     with connected(login) as bank:
         signer = person_of(bank, private_key(key))
-        made = api.set_key(id, named_key(public_key), signature, signer, reason=reason, id=number_of(id_))
+        made = api.set_key(
+            id, named_key(public_key), signature, signer, consent=agreed, reason=reason, id=number_of(id_)
+        )
         _show_key(perform(bank, made))
     return 0
 

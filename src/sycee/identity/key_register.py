@@ -8,8 +8,8 @@ sign again after a crash between them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import sqlalchemy
@@ -17,12 +17,12 @@ from sqlalchemy.engine import Connection, Row
 
 from sycee.core import ids
 from sycee.core.arrays import Array
-from sycee.core.clock import read_ns
+from sycee.core.clock import Clock, read_ns
 from sycee.core.errors import UsageError
 from sycee.core.keys import PublicKey
 from sycee.core.records import operations
 from sycee.core.records.envelopes import as_array, decode
-from sycee.core.records.layout import Block, Reason
+from sycee.core.records.layout import AccountKind, Block, Reason
 from sycee.core.records.proposal_format import records_of
 from sycee.core.records.signed_messages import proof_message
 from sycee.core.result_codes import Result
@@ -41,6 +41,13 @@ SET_KEY: Final = "key.set"
 REVOKE: Final = "key.revoke"
 LIFT: Final = "key.lift"
 ROTATION: Final = "rotation"
+# Accounts whose owner is another party than their operator: the operator alone replaces no key of theirs.
+OWNED: Final = (AccountKind.WALLET, AccountKind.MERCHANT)
+Told: TypeAlias = "Callable[[int, int], Callable[[Connection, int], None]]"
+
+
+def _nobody_told(account: int, who: int) -> Callable[[Connection, int], None]:
+    return lambda connection, intent: None
 
 
 class KeyRegister:
@@ -49,18 +56,23 @@ class KeyRegister:
     def __init__(self, stores: Stores, people: People) -> None:
         self._stores = stores
         self._people = people
-        stores.actions.register(_Change(SET_KEY, stores), _Change(REVOKE, stores), _Lift())
+        # Given an account and who acts, prepares a notice to its holder; the result stores it under the intent's id.
+        # `untold` removes it.
+        self.told: Told = _nobody_told
+        self.untold: Callable[[Connection, int], None] = lambda connection, intent: None
+        stores.actions.register(_Change(SET_KEY, self), _Change(REVOKE, self), _Lift())
 
     def set(
         self, account: int, key: PublicKey, proof: bytes, *, signers: Sequence[Signer], who: int,
-        reason: str = ROTATION, id: int = 0,
+        consent: bytes = b"", reason: str = ROTATION, id: int = 0,
     ) -> IntentOutcome:  # fmt: skip
         """Give an account a new key: block its debits, set the key, and lift the block in a later frame.
 
-        `proof`: the new key's signature of `proof_message` for the next epoch. `signers`: of the account's operator, or
-        an officer. Calling it again with the key that is set finishes a rotation whose block was not lifted. `id`: of
-        the intent; the same id again returns the first outcome. Returns the outcome of the change of the key. Raises
-        UsageError for a wrong proof and a duty that does not permit it.
+        `proof`: the new key's signature of `proof_message` for the next epoch. `consent`: the present key's signature
+        of the same message, if there is one. `signers`: of the account's operator. The holder is told. Calling it again
+        with the key that is set finishes a rotation whose block was not lifted. `id`: of the intent; the same id again
+        returns the first outcome. Returns the outcome of the change of the key. Raises UsageError for a wrong proof or
+        consent, a revoked key of a wallet, and a duty that does not permit it.
         """
         found = self._stores.ledger.account(account)
         self._people.require(who, SET_KEY, operator=found.operator)
@@ -71,7 +83,9 @@ class KeyRegister:
             return self.lift(account, signers=signers, who=who)
         epoch = self.require_possession(account, key, proof)
         self._check_block(found, newest)
+        self._require_consent(found, key, epoch, consent)
         new_id = self._stores.new_id
+        told, intent = self.told(account, who), id or new_id()
         change = np.concatenate(
             [
                 operations.block_account(new_id(), account=account, sides=Block.DEBIT, reason=Reason.RECOVERY),
@@ -91,16 +105,25 @@ class KeyRegister:
             },
         }
         outcome = self._stores.intents.perform(
-            Draft(SET_KEY, change, payload, who=who, envelopes=self._signed(change, signers), id=id)
+            Draft(
+                SET_KEY,
+                change,
+                payload,
+                who=who,
+                envelopes=self._signed(change, signers),
+                id=intent,
+                before=lambda connection: told(connection, intent),
+            )
         )
         if outcome.created:
             self._lift(payload, who)
         return outcome
 
     def revoke(self, account: int, *, reason: str, signers: Sequence[Signer], who: int, id: int = 0) -> IntentOutcome:
-        """Remove an account's key. Its debits stay blocked, for its operator too, until `set` gives it a new key.
+        """Remove an account's key. Its debits stay blocked, for its operator too, until it has a new key.
 
-        `id`: of the intent; the same id again returns the first outcome.
+        A wallet gets one by the event of a lost phone, another account by `set`. `id`: of the intent; the same id again
+        returns the first outcome.
         """
         found = self._stores.ledger.account(account)
         self._people.require(who, REVOKE, operator=found.operator)
@@ -203,6 +226,28 @@ class KeyRegister:
 
     # --- helpers ---
 
+    @property
+    def clock(self) -> Clock:
+        """Return the bank's clock."""
+        return self._stores.clock
+
+    def _require_consent(self, found: Account, key: PublicKey, epoch: int, consent: bytes) -> None:
+        """Raise UsageError unless the owner of an account agrees to a new key, or its operator signs for it anyway."""
+        name = ids.format(found.id)
+        if found.key:
+            present = PublicKey(int(found.key_flags), found.key)
+            if not present.verifies(consent, proof_message(self._stores.ledger.ledger_id, found.id, epoch, key)):
+                raise UsageError(
+                    f"the owner of account {name} did not agree to the key {key}: {present} did not sign it",
+                    hint="sign it with the present key: `sycee key prove --new-key`; if that key is lost: "
+                    "`sycee person lost`",
+                )
+        elif found.key_epoch and found.kind in OWNED:
+            raise UsageError(
+                f"the key of account {name} was revoked, and the operator alone gives it no new one",
+                hint="a case that another person opened permits one: `sycee person lost`",
+            )
+
     def _signed(self, records: Array, signers: Sequence[Signer]) -> Any:
         until_ns = read_ns(self._stores.clock) + SIGNATURE_VALIDITY_NS
         return sign_records(records, self._stores.ledger.ledger_id, signers, until_ns)
@@ -248,9 +293,9 @@ class _Change:
     stays.
     """
 
-    def __init__(self, name: str, stores: Stores) -> None:
+    def __init__(self, name: str, register: KeyRegister) -> None:
         self.name = name
-        self._stores = stores
+        self._register = register
 
     def done(self, connection: Connection, intent: Intent, results: Sequence[Result]) -> None:
         """Store the key, or take it back if the ledger refused a record."""
@@ -264,7 +309,7 @@ class _Change:
             payload["epoch"],
             payload["key"],
             payload["reason"],
-            read_ns(self._stores.clock),
+            read_ns(self._register.clock),
             intent.id,
             SETTING if lift else SET,
             ids.parse(lift["intent"]) if lift else None,
@@ -272,6 +317,7 @@ class _Change:
 
     def lapsed(self, connection: Connection, intent: Intent) -> None:
         """Take the key back, if a restore takes the change back."""
+        self._register.untold(connection, intent.id)
         _forget(connection, ids.parse(intent.payload["account"]), intent.payload["epoch"])
 
 

@@ -1,16 +1,17 @@
 """Life events: a lost phone, a death, a dormant wallet, a court order, a guardian.
 
-**Phone lost.** The operator has seen a new proof of identity. One frame blocks the wallet, sets the new key and the
-recovery rule set; the old key can then sign nothing. The next frame lifts the block: for 24 hours packets can be spent
-and own money cannot. A notice goes to the old channel, so that the owner can object to another person's recovery. Then
-a job restores the earlier rule set. The operator signs all three steps at the start.
+**Phone lost.** A case shows the new proof of identity; another person than the one who signs opened it. One frame
+blocks the wallet, sets the new key and the recovery rule set; the old key can then sign nothing. The next frame lifts
+the block: for 24 hours packets can be spent and own money cannot. A notice goes to the old channel, so that the owner
+can object to another person's recovery. Then a job restores the earlier rule set. The operator signs all three steps at
+the start.
 
 Only officers lift a court order; the ledger refuses other signers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -34,6 +35,7 @@ from sycee.database.numbers import Numbers
 from sycee.database.stores import Stores
 from sycee.database.tables import DONE, NUMBERS
 from sycee.database.transactions import reading, write
+from sycee.identity import duties
 from sycee.identity.key_register import KeyRegister
 from sycee.identity.people import People
 from sycee.identity.proposals import Proposals
@@ -52,6 +54,7 @@ from sycee.sequencer.signer import Signer
 DECEASED: Final = "life.deceased"
 DORMANT: Final = "life.dormant"
 COURT_ORDER: Final = "life.court-order"
+CASE_WORK: Final = "case.act"  # the action whose duties may open the case about a lost phone
 WALLETS_MAX: Final = 64  # of one person at one operator
 WITH_CHANNEL: Final = "channel-secret"  # the place of the secret of a message
 
@@ -98,6 +101,9 @@ class Life:
         self.outbox = Outbox(stores.engine, stores.clock)
         self.notices: Notices = notices or self.outbox
         register.on_shred.append(self.outbox.forget)
+        # Called with holder, who acts, and id of each change of a wallet's key, in its transaction; it may be repeated.
+        self.on_new_key: list[Callable[[Connection, int, int, int], None]] = []
+        keys.told, keys.untold = self._key_told, self.notices.recall
         stores.actions.register(
             actions.Recover(stores.jobs, keys, self.notices),
             actions.Step(stores.jobs),
@@ -117,8 +123,9 @@ class Life:
         """Give a wallet a new key, and let it spend packets only for 24 hours. The operator's key signs.
 
         `proof`: the new key's signature, which shows that the holder has it. `evidence`: the person who saw the new
-        proof of identity, with the open case. `id`: of the event; the same id again returns the first outcome. Raises
-        UsageError for the lost key, a wrong proof, a missing duty or case; Refused with the ledger's code.
+        proof of identity, with the open case, which the holder or another person of the staff opened. `id`: of the
+        event; the same id again returns the first outcome. Raises UsageError for the lost key, a wrong proof, a missing
+        duty or case, and a case that the same person opened; Refused with the ledger's code.
         """
         stored = self._account(account)
         person = self._wallets.holder_of(account)
@@ -126,6 +133,7 @@ class Life:
             return Recovery(earlier_intent.outcome, person, earlier_intent.payload["until_ns"])
         self._people.require(evidence.who, actions.RECOVER, operator=stored.operator)
         self._register.log.check(evidence, [person])
+        self._require_second(evidence, person, stored.operator)
         if (key.flags, key.key) == (int(stored.key_flags), stored.key):
             raise UsageError(
                 f"{key} is the key that was lost",
@@ -174,15 +182,14 @@ class Life:
                 operations.set_rule_set(ids.new(now // 1_000_000), account=account, rule_set=earlier), signers, until
             ),
         }
-        message = self.addressed(person, KEY_REPLACED)
+        told = self._key_told(account, evidence.who)
 
         def before(connection: Connection) -> None:
             restrictions.put(
                 connection, account, LifeEventKind.PHONE_LOST, event=event, from_ns=now, until_ns=until,
                 earlier_rule_set=earlier, state=STARTING,
             )  # fmt: skip
-            if message is not None:
-                self.notices.send(connection, event, message)
+            told(connection, event)
 
         outcome = self._stores.intents.perform(
             Draft(actions.RECOVER, first, payload, evidence.who, signers=signers, before=before, id=event)
@@ -190,6 +197,34 @@ class Life:
         outcome.require_created(f"wallet {ids.format(account)} has no new key")
         self._stores.jobs.run_due()
         return Recovery(outcome, person, until)
+
+    def _require_second(self, evidence: Access, person: int, operator: int) -> None:
+        """Raise UsageError unless the holder, or a second person of the staff, opened the case about a lost phone."""
+        opener, makers = self._register.log.opener(evidence.case, person), duties.rule(CASE_WORK).makers
+        is_second = opener not in (0, evidence.who) and self._people.allowed(
+            opener, makers, duties.rule(actions.RECOVER), operator=operator
+        )
+        if opener != person and not is_second:
+            raise UsageError(
+                f"case {evidence.case:,} does not permit a new key: two persons of the staff are needed",
+                hint="the holder, or another person of the staff, opens a case about a lost phone: `sycee case open`",
+            )
+
+    def _key_told(self, account: int, who: int) -> Callable[[Connection, int], None]:
+        """Return a write that tells the holder of a wallet about its new key; nothing for an account of nobody."""
+        try:
+            person = self._wallets.holder_of(account)
+        except UsageError:
+            return lambda connection, event: None
+        message = self.addressed(person, KEY_REPLACED)
+
+        def store(connection: Connection, event: int) -> None:
+            if message is not None:
+                self.notices.send(connection, event, message)
+            for told in self.on_new_key:
+                told(connection, person, who, event)
+
+        return store
 
     def finish_recovery(self, account: int, *, who: int, signers: Sequence[Signer]) -> IntentOutcome | None:
         """Restore the earlier rule set with a fresh signature, where the stored one has expired. None: nothing to do.

@@ -105,6 +105,10 @@ class OpenCases(Protocol):
         """Return whether the case of this number exists and is open."""
         ...
 
+    def opener(self, number: int, person: int) -> int:
+        """Return who opened a case that can prove a lost phone of the person; 0 for another case."""
+        ...
+
     def concerns(self, number: int, person: int) -> bool:
         """Return whether the case of this number is about the person, or about a payment of the person."""
         ...
@@ -209,6 +213,10 @@ class AccessLog:
             self._check_case(access.case, () if is_search else persons)
         elif access.case:
             raise UsageError(f"the reason {access.reason} needs no case", hint="omit the case, or give another reason")
+
+    def opener(self, case: int, person: int) -> int:
+        """Return who opened a case that can prove a lost phone of the person; 0 for another case."""
+        return self._cases.opener(case, person)
 
     def _check_case(self, case: int, persons: Sequence[int]) -> None:
         if case <= 0 or not self._cases.is_open(case):

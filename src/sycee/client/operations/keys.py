@@ -24,32 +24,37 @@ def keys(wallet: int | str) -> Call[Keys]:
     return read(f"/v1/wallets/{name}/keys", value(Keys, wallet=name))
 
 
-def prove_key(wallet: int | str, key: SigningKey, *, key_epoch: int = 0) -> Call[bytes]:
+def prove_key(
+    wallet: int | str, key: SigningKey, *, key_epoch: int = 0, new_key: PublicKey | None = None
+) -> Call[bytes]:
     """Return the signature with which a new key proves to the operator that its owner has it.
 
-    `key_epoch`: 1 for a wallet that is to be opened. Without it the caller must be able to see the wallet. A proof is
-    for one wallet and one epoch, and moves no money.
+    `new_key`: with it `key` is the wallet's present key, and agrees to be replaced by that one. `key_epoch`: 1 for a
+    wallet that is to be opened. Without it the caller must be able to see the wallet. A proof is for one wallet and one
+    epoch, and moves no money.
     """
 
     def converse(session: Session) -> Conversation[bytes]:
         ledger_id, _ = yield from ledger_of(session)
         epoch = key_epoch or (yield from keys(wallet).converse(session)).next_epoch
-        return key.sign(proof_message(ledger_id, number_of(wallet), epoch, key.public))
+        return key.sign(proof_message(ledger_id, number_of(wallet), epoch, new_key or key.public))
 
     return Call(converse)
 
 
 def set_key(
-    wallet: int | str, key: PublicKey, proof: bytes, signer: Signer, *, reason: str = "rotation", id: int = 0
-) -> Call[KeyState]:
+    wallet: int | str, key: PublicKey, proof: bytes, signer: Signer, *, consent: bytes = b"",
+    reason: str = "rotation", id: int = 0,
+) -> Call[KeyState]:  # fmt: skip
     """Give a wallet a new key: no payment under the old one passes. A person of the operator signs.
 
-    `proof`: of `prove_key`. `reason`: one word, which is kept with the key.
+    `proof`: of `prove_key`. `consent`: of `prove_key` with the present key, for a wallet that has one. `reason`: one
+    word, which is kept with the key.
     """
     account = number_of(wallet)
     return action(
         f"/v1/wallets/{name_of(account)}/keys",
-        {"key": str(key), "proof": proof.hex(), "reason": reason},
+        {"key": str(key), "proof": proof.hex(), "consent": consent.hex(), "reason": reason},
         value(KeyState, wallet=name_of(account), key=str(key)),
         signers=(signer,),
         before=([_unblock(account)],),
@@ -76,7 +81,7 @@ def recover(
 ) -> Call[Recovery]:
     """Give a wallet whose phone was lost a new key. For 24 hours it spends packets only, and its owner is told.
 
-    - `proof`: of `prove_key`. `case`: an open case about the holder.
+    - `proof`: of `prove_key`. `case`: an open case about the holder, opened by the holder or another person of staff.
     - A person of the operator signs three parts. The server chooses the rule sets of the recovery and of the time after
       it.
     """

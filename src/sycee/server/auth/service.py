@@ -58,6 +58,7 @@ class Authentication:
         self._failures = Limiter(settings.failures_per_address, clock)
         self._lookups = Limiter(settings.lookups_per_address, clock)
         bank.personal.on_shred.append(self._forget)
+        bank.life.on_new_key.append(self.told.new_key)
 
     def admit(self, address: str) -> None:
         """Count a request of an address. Raises TooManyRequests; it precedes every check of a signature."""

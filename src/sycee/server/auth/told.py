@@ -16,7 +16,7 @@ from sycee.core import ids
 from sycee.core.clock import Clock, read_ns
 from sycee.core.errors import NotFound, UsageError
 from sycee.database.transactions import reading
-from sycee.life.notices import Addressed
+from sycee.life.notices import KEY_REPLACED, Addressed
 from sycee.server.auth.logins import login_count
 from sycee.server.auth.tables import LOGIN_NOTICES
 
@@ -82,6 +82,14 @@ class Told:
         connection.execute(LOGIN_NOTICES.insert().values(**row, at_ns=read_ns(self._clock)))
         if prepared.message is not None:
             self.messages.send(connection, prepared.id, prepared.message)
+
+    def new_key(self, connection: Connection, person: int, by: int, event: int) -> None:
+        """Store a notice about a new key of a wallet, in the caller's transaction; the same event again: nothing.
+
+        `sycee.life` sends its message.
+        """
+        if connection.scalar(sqlalchemy.select(LOGIN_NOTICES.c.id).where(LOGIN_NOTICES.c.id == event)) is None:
+            self.store(connection, Prepared(event, person, KEY_REPLACED, by, None))
 
     def waiting(self, person: int) -> list[LoginNotice]:
         """Return the newest notices that a person has not answered, newest first."""

@@ -24,10 +24,14 @@ Reason = Annotated[str, Field(pattern=r"^[a-z][a-z-]{0,39}$", description="One w
 
 
 class KeyBody(ActionBody):
-    """A new key. `proof`: its signature of the message that docs/reference/proposals.md defines, for the next epoch."""
+    """A new key. `proof`: its signature of the message that docs/reference/proposals.md defines, for the next epoch.
+
+    `consent`: the present key's signature of the same message, for a wallet that has a key.
+    """
 
     key: Annotated[str, Field(max_length=80)]
     proof: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$", description="Hexadecimal")]
+    consent: Annotated[str, Field(pattern=r"^([0-9a-f]{128})?$", description="Hexadecimal")] = ""
     reason: Reason = "rotation"
 
 
@@ -106,6 +110,7 @@ async def show_keys(wallet: PathId, caller: TheCaller, runtime: TheRuntime) -> d
 async def set_key(wallet: PathId, body: KeyBody, caller: TheCaller, runtime: TheRuntime) -> JSONResponse:
     """Block the debits, set the key, and lift the block in a later frame; a person of the operator signs.
 
+    The present key signs the new one too. A wallet whose key was lost or revoked gets one by `recovery` only.
     There are two answers 202, because the last step is signed apart: send the envelopes of both together.
     """
 
@@ -114,7 +119,7 @@ async def set_key(wallet: PathId, body: KeyBody, caller: TheCaller, runtime: The
         key = PublicKey.parse(body.key)
         outcome = bank.keys.set(
             account, key, bytes.fromhex(body.proof), signers=signatures.person(caller.person), who=caller.person,
-            reason=body.reason, id=body.number,
+            consent=bytes.fromhex(body.consent), reason=body.reason, id=body.number,
         )  # fmt: skip
         outcome.require_created(f"wallet {wallet} keeps its key")
         newest = bank.keys.history(account)[-1]

@@ -86,7 +86,7 @@ class OwnCode(Body):
 class ShownLoginNotice(Body):
     """What happened to the caller's logins. `by`: who of the staff acted, null for nobody.
 
-    `text`: LOGIN_INVITED, LOGIN_CREATED, LOGIN_PASSKEY_ADDED, LOGIN_RECOVERY or PROGRAM_REGISTERED.
+    `text`: LOGIN_INVITED, LOGIN_CREATED, LOGIN_PASSKEY_ADDED, LOGIN_RECOVERY, PROGRAM_REGISTERED or KEY_REPLACED.
     """
 
     notice: Id
