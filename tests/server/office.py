@@ -143,9 +143,9 @@ def staffed() -> Copies:
 
 
 @contextmanager
-def office(folder: Path) -> Iterator[Office]:
-    """A fresh office in `folder`, with a server."""
-    options = {**staffed().copy(folder), **NO_LIMITS, "message_folder": str(folder / "outbox")}
+def office(folder: Path, **settings: str) -> Iterator[Office]:
+    """A fresh office in `folder`, with a server, under further settings."""
+    options = {**staffed().copy(folder), **NO_LIMITS, "message_folder": str(folder / "outbox"), **settings}
     with Bank.open(folder / "bank", options=options) as bank, served(bank) as address, ExitStack() as stack:
         headers = {"Origin": bank.config.text("http_origin"), "Sec-Fetch-Site": "same-origin"}
         nobody = stack.enter_context(httpx.Client(base_url=address, headers=headers))
