@@ -16,7 +16,7 @@ from tests.personal.world import ACCESS, ANN, BOB, BOTH, CASE, CLERK, DAY_NS, NO
 from sycee.core.errors import IntegrityError
 from sycee.database.engines import is_sqlite
 from sycee.database.transactions import write
-from sycee.personal.access import REASONS, START, entry_digest
+from sycee.personal.access import REASONS, START, Access, Reason, entry_digest
 from sycee.personal.tables import ACCESSES, DELAYS
 
 NUMBER = ACCESSES.c.number
@@ -72,6 +72,17 @@ def test_a_changed_column_is_found(tmp_path: Path, column: str) -> None:
         with pytest.raises(IntegrityError, match="entry 3 of the access log"):
             bank.log.verify()
         assert len(list(bank.log.disagreements())) == 1
+
+
+@pytest.mark.parametrize("column", ["invitation", "inviter"])
+def test_who_invited_a_login_is_in_the_digest(tmp_path: Path, column: str) -> None:
+    with world(str(tmp_path / "kept.db"), tmp_path) as bank:
+        bank.log.enter(Access(ANN, Reason.OWN_REQUEST, 0, 77, CLERK), [ANN], ["name"])
+        (entry,) = bank.log.entries()
+        assert (entry.invitation, entry.inviter, bank.log.verify()) == (77, CLERK, 1)
+        tamper(bank, ACCESSES.update().values(**{column: BOB}))
+        with pytest.raises(IntegrityError, match="entry 1 of the access log"):
+            bank.log.verify()
 
 
 @BOTH

@@ -23,6 +23,9 @@ from tests.wallets import world
 from sycee import cli
 from sycee.bank.bank import Bank
 from sycee.bank.phone_messages import Delivery, OutboxFolder
+from sycee.client import Client, Credentials, api
+from sycee.client.calls import read
+from sycee.client.errors import NotPermitted
 from sycee.core import ids
 from sycee.core.keys import SigningKey
 from sycee.core.records.signed_messages import proof_message
@@ -299,6 +302,22 @@ def test_no_program_is_registered_for_a_customer(building: Building) -> None:
     assert (refused.status_code, "does not have a duty" in refused.json()["detail"]) == (400, True)
 
 
+def test_a_program_of_a_merchants_person_does_not_act_on_logins(building: Building) -> None:
+    """An officer alone registers it: it reads neither the person's data nor logins, and the person is told."""
+    made, key = building.made, SigningKey.derive(bytes([142]) * 32)
+    person = made.person("merchant")
+    body = {"id": new_id(), "name": "till", "public_key": str(key.public), "person": ids.format(person), "operator": 2}
+    done = signed_message(made.of("officer"), "/v1/clients", body, ANN)
+    assert done.status_code == 201, done.text
+    assert ("PROGRAM_REGISTERED", building.role("officer")) in building.notices(made.of("merchant"))
+    origin = made.bank.config.text("http_origin")
+    with Client(made.address, Credentials(done.json()["client"], key), origin=origin) as program:
+        assert program.do(api.me()).person == ids.format(person)
+        for path in ("sessions", "passkeys", "login-notices", "data?fields=name"):
+            with pytest.raises(NotPermitted, match="programs do not act on the logins"):
+                program.do(read(f"/v1/me/{path}", lambda found: found))
+
+
 def test_a_new_key_of_the_wallet_is_no_login_and_the_holder_is_told(building: Building) -> None:
     made = building.made
     person, browser = building.with_login()
@@ -336,6 +355,38 @@ def test_the_command_line_gives_no_second_half(
         said = capsys.readouterr()
         assert (said.out, why in said.err) == ("", True), said.err
     assert not (tmp_path / "letter.txt").exists()
+
+
+# --- a customer's own logins ---
+
+
+def test_a_session_that_is_left_alone_changes_no_login(building: Building) -> None:
+    person, browser = building.with_login()
+    (passkey,) = browser.get("/v1/me/passkeys").json()["rows"]
+    code = browser.post("/v1/me/login-codes", json={"id": new_id()})
+    assert (code.status_code, "code" in code.json()) == (201, True)
+    only = browser.post(f"/v1/me/passkeys/{passkey['passkey']}/removal", json={"id": new_id()})
+    assert (only.status_code, "your only login" in only.json()["detail"]) == (400, True)
+    earlier = SESSIONS.c.made_ns - 11 * 60 * 10**9
+    old = SESSIONS.update().where(SESSIONS.c.person == person).values(made_ns=earlier)
+    write(building.made.bank.stores.engine, lambda connection: connection.execute(old))
+    for path in ("login-codes", f"passkeys/{passkey['passkey']}/removal"):
+        refused = browser.post(f"/v1/me/{path}", json={"id": new_id()})
+        assert (refused.status_code, "too old" in refused.json()["detail"]) == (403, True)
+    assert browser.post(OPTIONS, json={"invitation": ""}).status_code == 403
+
+
+def test_a_login_does_not_confirm_itself(building: Building) -> None:
+    """Whoever adds a login on a phone that was left alone cannot hide it."""
+    _, browser = building.with_login()
+    code = browser.post("/v1/me/login-codes", json={"id": new_id()}).json()["code"]
+    added = building.browser("127.0.0.67")
+    assert building.login(added, code).status_code == 204
+    (notice,) = (each for each in added.get("/v1/me/login-notices").json()["rows"] if each["is_about_this"])
+    path = f"/v1/me/login-notices/{notice['notice']}/answer"
+    refused = added.post(path, json={"id": new_id(), "was_me": True})
+    assert (refused.status_code, "does not confirm itself" in refused.json()["detail"]) == (400, True)
+    assert browser.post(path, json={"id": new_id(), "was_me": True}).status_code == 201
 
 
 # --- each role, each operation ---
