@@ -376,6 +376,21 @@ def test_a_session_that_is_left_alone_changes_no_login(building: Building) -> No
     assert browser.post(OPTIONS, json={"invitation": ""}).status_code == 403
 
 
+def test_a_login_ends_the_session_that_it_replaces_in_the_browser(building: Building) -> None:
+    person = building.customer()
+    first = building.invited("clerk", person).json()["first_half"]
+    origin, browser = building.made.bank.config.text("http_origin"), building.browser("127.0.0.68")
+    device = Authenticator(origin, httpx.URL(origin).host)
+    begun = browser.post(OPTIONS, json={"invitation": f"{first}-{building.second_half(person)}"}).json()["publicKey"]
+    assert browser.post(REGISTRATION, json={"credential": device.create(begun)}).status_code == 204
+    earlier = browser.cookies["sycee"]
+    device.count += 1
+    begun = browser.post("/auth/passkeys/login/options").json()["publicKey"]
+    assert browser.post("/auth/passkeys/login", json={"credential": device.get(begun)}).status_code == 204
+    assert len(browser.get("/v1/me/sessions").json()["rows"]) == 1
+    assert building.browser("127.0.0.68", sycee=earlier).get("/v1/me/sessions").status_code == 401
+
+
 def test_a_login_does_not_confirm_itself(building: Building) -> None:
     """Whoever adds a login on a phone that was left alone cannot hide it."""
     _, browser = building.with_login()

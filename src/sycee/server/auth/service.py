@@ -134,13 +134,16 @@ class Authentication:
         if read_ns(self._clock) >= session.made_ns + FRESH_NS:
             raise LoginTooOld
 
-    def begin(self, visitor: Visitor) -> Begin:
-        """Return a write that begins a session under a login in a browser, and stores the first use of the login."""
+    def begin(self, visitor: Visitor, replaces: str = "") -> Begin:
+        """Return a write that begins a session under a login in a browser, and stores the first use of the login.
+
+        `replaces`: the cookie's value before, whose session ends.
+        """
 
         def begun(connection: Connection, login: Login) -> str:
             if not self.places.is_known(connection, login.id):
                 self.places.first_use(connection, login, visitor)
-            return self.sessions.begin(connection, login, visitor)
+            return self.sessions.begin(connection, login, visitor, replaces=replaces)
 
         return begun
 

@@ -61,8 +61,13 @@ class Sessions:
         """Return the name of the cookie by which a browser is recognised, also after a session."""
         return f"{self.cookie_name}-device"
 
-    def begin(self, connection: Connection, login: Login, visitor: Visitor = Visitor()) -> str:  # noqa: B008 - frozen
-        """Store a new session in the caller's transaction, remove ended ones, and return the cookie's value."""
+    def begin(
+        self, connection: Connection, login: Login, visitor: Visitor = Visitor(), *, replaces: str = ""  # noqa: B008 - frozen
+    ) -> str:  # fmt: skip
+        """Store a new session in the caller's transaction, remove ended ones, and return the cookie's value.
+
+        `replaces`: the cookie's value before, whose session ends (OWASP ASVS 5, 7.2.4).
+        """
         now_ns = read_ns(self._clock)
         earliest_ns = now_ns - self._settings.session_idle_ns
         ended = (SESSIONS.c.until_ns <= now_ns) | (SESSIONS.c.used_ns <= earliest_ns)
@@ -81,6 +86,7 @@ class Sessions:
             "used_ns": now_ns,
             "until_ns": now_ns + self._settings.session_ns,
         }
+        connection.execute(SESSIONS.delete().where(SESSIONS.c.token == _digest(replaces)))
         connection.execute(SESSIONS.insert().values(row))
         self._places.noted(login.person, visitor)(connection)
         return token

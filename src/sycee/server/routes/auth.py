@@ -195,7 +195,7 @@ async def register_passkey(
     """Store the passkey that the authenticator made, use the invitation up, and begin a session."""
     with authentication.counting(visitor.address):
         session = await _session_of(request, runtime, authentication)
-        begin = authentication.begin(visitor)
+        begin = authentication.begin(visitor, authentication.sessions.token_in(request.cookies))
         token = await runtime.run(authentication.passkeys.register, body.credential, begin, session)
     return _session(authentication, token, visitor)
 
@@ -214,11 +214,13 @@ async def begin_login(authentication: TheAuthentication, address: Address) -> di
     errors=("not-authenticated", "not-permitted"), dependencies=[Depends(own_origin)], status_code=204,
 )  # fmt: skip
 async def log_in(
-    body: CredentialBody, runtime: TheRuntime, authentication: TheAuthentication, visitor: TheVisitor
-) -> Response:
-    """Begin a session of the person whose passkey signed the challenge."""
+    body: CredentialBody, request: Request, runtime: TheRuntime, authentication: TheAuthentication,
+    visitor: TheVisitor,
+) -> Response:  # fmt: skip
+    """Begin a session of the person whose passkey signed the challenge. It replaces the browser's earlier one."""
     with authentication.counting(visitor.address):
-        token = await runtime.run(authentication.passkeys.login, body.credential, authentication.begin(visitor))
+        begin = authentication.begin(visitor, authentication.sessions.token_in(request.cookies))
+        token = await runtime.run(authentication.passkeys.login, body.credential, begin)
     return _session(authentication, token, visitor)
 
 
@@ -255,7 +257,7 @@ async def end_provider_login(
         browser = request.cookies.get(_browser_name(authentication), "")
         query = dict(request.query_params)
         issuer, subject, code = await authentication.openid.finish(provider, query, browser)
-        begin = authentication.begin(visitor)
+        begin = authentication.begin(visitor, authentication.sessions.token_in(request.cookies))
         token = await runtime.run(authentication.openid.login, issuer, subject, code, begin)
     page = HTMLResponse(
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/login/done">'
