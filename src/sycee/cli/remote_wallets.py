@@ -381,7 +381,7 @@ def set_(
 ) -> int:  # fmt: skip
     """Set the key of a wallet: no payment under the old one passes. A person of its operator signs.
 
-    The wallet's present key signs too, if there is one. After a loss or a revocation use `sycee person lost --server`.
+    The wallet's present key signs too, if there is one. After a loss or a revocation use `sycee person lost`.
     """
     from sycee.cli.bank_options import named_key
 
