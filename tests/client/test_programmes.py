@@ -83,7 +83,7 @@ def test_a_programme_through_the_client(place: Place, monkeypatch: pytest.Monkey
     bank.set_clock(moment(7, 9))
     register = bank.programmes.registered
     assert isinstance(register, Register)
-    member = next(each for each in members if register.bank_of(NAME, 0, each) == "north")
+    member = next(each for each in members if register.banks_of(NAME, 0, [each]) == ["north"])
     call = api.claim_packet(NAME, 0, member, register.wallet_of(member).account, signer)
     assert north.do(call) == north.do(call) == call.id
     assert ann.do(api.halt_programme(NAME, "a rumour")) == "a rumour"

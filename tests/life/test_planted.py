@@ -93,7 +93,7 @@ def test_planted_values_are_nowhere(
 ) -> None:
     with world.bank(where, tmp_path) as bank:
         commands.populate(bank)
-        assert bank.cases.open("complaint", by=NORTH_PERSON, person=PERSON, text=CHINESE_REFERENCE) == CASE
+        assert bank.cases.open("recovery", by=PERSON, person=PERSON, text=CHINESE_REFERENCE) == CASE
         use(bank)
         said = fail(bank)
         found = planting.found_in_files(tmp_path) + planting.found_in_tables(bank.stores.engine)

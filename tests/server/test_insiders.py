@@ -16,7 +16,7 @@ from tests.bank.world import BOB, OTHERS
 from tests.server import insiders
 from tests.server.auth.authenticator import Authenticator
 from tests.server.office import ANN, KEYS, NORTH, Office, office, staffed
-from tests.server.samples import KEY, Samples
+from tests.server.samples import KEY, samples_of
 from tests.server.world import new_id, signed, signed_message
 from tests.wallets import world
 
@@ -413,7 +413,7 @@ def test_a_login_does_not_confirm_itself(building: Building) -> None:
 @pytest.mark.parametrize("is_sample", [True, pytest.param(False, marks=pytest.mark.soak)], ids=["sample", "all"])
 def test_each_role_reaches_what_the_table_states(building: Building, table: str, is_sample: bool) -> None:
     made, drawn = building.made, random.Random(SEED)
-    samples = Samples(made)
+    samples = samples_of(made)
     building.phones[made.person("citizen")] = world.LEO["phone"].replace(" ", "")
     if table == "bob":
         samples.values |= dict.fromkeys(

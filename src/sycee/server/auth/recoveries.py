@@ -81,7 +81,6 @@ class Recoveries:
             "reason": reason.strip(),
             "letter": letter,
             "waiting_ns": self._waiting_ns,
-            "not_by": [ids.format(person)],
             **({} if concerned is None else {"operator": concerned}),
         }
         notice = self._told.prepare(person, LOGIN_RECOVERY, by=maker)
