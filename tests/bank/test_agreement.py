@@ -12,7 +12,8 @@ from tests.bank.killing import POSTGRESQL_IN_SOAK
 from sycee.bank.bank import Bank
 from sycee.core import ids
 from sycee.core.result_codes import Result
-from sycee.database.tables import DONE, INTENTS, PENDING
+from sycee.database.states import DONE, PENDING
+from sycee.database.tables import INTENTS
 from sycee.database.transactions import write
 from sycee.identity.tables import DUTIES
 

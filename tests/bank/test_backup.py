@@ -20,7 +20,7 @@ from sycee.bank.backup import BackedUp, write_backup
 from sycee.bank.backup_format import CHUNK_BYTES, TAG_BYTES, Reader
 from sycee.bank.bank import Bank
 from sycee.bank.restoring import RestoredBank, restore_bank
-from sycee.core.errors import IntegrityError, UnavailableError, UsageError
+from sycee.core.errors import IntegrityError, NotFound, UnavailableError, UsageError
 from sycee.core.keys import SigningKey
 from sycee.core.secret_files import SecretKey
 from sycee.database.transactions import write
@@ -184,7 +184,7 @@ def test_who_was_shredded_before_or_since_stays_unreadable(server: str, tmp_path
         assert bank.check() == []
         assert bank.personal.keys.key_of(1003)
         for person in (1001, 1002):
-            with pytest.raises(UnavailableError, match="shredded"):
+            with pytest.raises(NotFound, match="shredded"):
                 bank.personal.keys.key_of(person)
 
 

@@ -527,8 +527,11 @@ def test_a_desk_reads_persons_and_records_events(
     assert call(town, "person", "log", ids.format(town.town.north), *login) == 0
     assert "there are no entries" in capsys.readouterr().err
     SigningKey.derive(bytes([205]) * 32).save(tmp_path / "xia.pem")
-    lost = done("person", "lost", wallet, "--new-key", str(tmp_path / "xia.pem"), "--case", number, *signed)
-    assert "packets only until" in lost
+    lost = ["person", "lost", wallet, "--new-key", str(tmp_path / "xia.pem"), *signed, "--case"]
+    assert call(town, *lost, number, *login) == 2  # a complaint, which the same person opened
+    assert "two persons of the staff are needed" in capsys.readouterr().err
+    own = bank.cases.open("recovery", by=opened.holder, person=opened.holder)
+    assert "packets only until" in done(*lost, str(own))
     assert bank.stores.ledger.account(opened.account).key == SigningKey.derive(bytes([205]) * 32).public.key
     for kind in ("dormant", "court-order"):
         assert f"is blocked: {kind}" in done("person", "block", wallet, "--kind", kind, "--case", number, *signed)
@@ -537,11 +540,9 @@ def test_a_desk_reads_persons_and_records_events(
     assert "use court-order or dormant" in capsys.readouterr().err
     other = ids.format(town.town.holder(town.town.ned))
     assert "with the duty compliance or officer" in done("person", "guardian", xia, other)
-    assert f"wallet {wallet} is blocked" in done(
-        "person", "deceased", xia, "--operator", "2", "--case", number, *signed
-    )
-    estate = ["--kind", "deceased", "--case", number]
-    assert "no longer blocked: deceased" in done("person", "unblock", wallet, *estate, *signed)
+    died = ["person", "deceased", xia, "--operator", "2", "--case", number]
+    assert f"wallet {wallet} is blocked" in done(*died, *signed)
+    assert "no longer blocked: deceased" in done("person", "unblock", wallet, "--kind", "deceased", *died[-2:], *signed)
     BOBS.save(tmp_path / "program.pem")
     officer = ["--client", town.bob.client, "--client-key", str(tmp_path / "program.pem"), "--origin", town.origin]
     late = ["--case", number, "--until", "2027-01-01T00:00+08:00"]

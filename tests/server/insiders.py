@@ -151,7 +151,7 @@ def members(office: Office, samples: Samples) -> dict[str, dict[str, Any]]:
         "challenge_phone": {"alias": "+8613800000099"},
         "end_alias": {"alias": "+8613800000001"},
         "keep_alias": {"alias": "+8613800000001"},
-        "read_person": {"fields": ["name"], "reason": "complaint", "case": samples.case},
+        "read_person": {"fields": ["name"], "reason": "complaint", "case": samples.values["case"]},
         "read_person_no_case": {"fields": ["name"], "reason": "complaint", "case": 9_999},
     }
 

@@ -15,8 +15,8 @@ from sycee.core import ids, money
 from sycee.core.clock import read_ns
 from sycee.core.result_codes import Result
 from sycee.database.actions import Intent, IntentOutcome
+from sycee.database.states import LAPSED
 from sycee.database.stores import Stores
-from sycee.database.tables import LAPSED
 from sycee.database.transactions import reading, write
 from sycee.sequencer.signer import Signer
 

@@ -56,8 +56,8 @@ from sycee.core.output_files import write_file
 from sycee.core.records import operations
 from sycee.core.result_codes import Result
 from sycee.database.actions import Draft, Intent, IntentOutcome, LedgerOnly
+from sycee.database.states import LAPSED
 from sycee.database.stores import Stores
-from sycee.database.tables import LAPSED
 from sycee.database.transactions import reading, write
 from sycee.identity.people import People
 from sycee.ledger.kernels import constants

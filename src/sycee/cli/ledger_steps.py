@@ -19,8 +19,9 @@ def journal_disk_of(folder: Path) -> RealDisk:
     from sycee.core.marks import mark_of
     from sycee.sequencer.folders import existing_journal_disk
 
+    disk = existing_journal_disk(folder)  # first, because it knows what is wrong with a folder
     mark_output(mark_of(folder))
-    return existing_journal_disk(folder)
+    return disk
 
 
 def replay(folder: Path) -> ReplayedLedger:

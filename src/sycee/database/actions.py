@@ -16,7 +16,7 @@ from sycee.core.arrays import Array
 from sycee.core.errors import Refused, UnavailableError, UsageError
 from sycee.core.records.envelopes import Envelope
 from sycee.core.result_codes import Result
-from sycee.database.tables import LAPSED
+from sycee.database.states import LAPSED
 from sycee.ledger.batch import CONSEQUENCES
 from sycee.sequencer.signer import Signer
 

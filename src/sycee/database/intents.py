@@ -32,7 +32,8 @@ from sycee.core.records import layout
 from sycee.core.records.envelopes import ENVELOPE, Envelope, as_array
 from sycee.core.result_codes import Result
 from sycee.database.actions import Actions, Draft, Intent, IntentOutcome, RebuildingAction
-from sycee.database.tables import DONE, INTENT_RECORDS, INTENTS, LAPSED, PENDING
+from sycee.database.states import DONE, LAPSED, PENDING
+from sycee.database.tables import INTENT_RECORDS, INTENTS
 from sycee.database.transactions import reading, write
 from sycee.ledger import queries
 from sycee.ledger.batch import first_codes, prepare

@@ -25,7 +25,8 @@ from sycee.core.clock import Clock, RealClock, read_ns
 from sycee.core.errors import SyceeError, UsageError
 from sycee.database.intents import check_payload
 from sycee.database.periods import occurrence_at, parse_period
-from sycee.database.tables import DONE, INTENTS, JOBS, LAPSED, RUNS, STOPPED, WAITING
+from sycee.database.states import DONE, LAPSED, STOPPED, WAITING
+from sycee.database.tables import INTENTS, JOBS, RUNS
 from sycee.database.transactions import reading, write
 
 LEASE_NS: Final = 60 * 10**9

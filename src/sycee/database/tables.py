@@ -20,16 +20,10 @@ from sqlalchemy import (
 
 from sycee.database.columns import DIGEST, NS, NUMBER, Id128, required
 from sycee.database.migrations import Schema
+from sycee.database.states import DONE, LAPSED, PENDING, STOPPED, WAITING
 
 METADATA: Final = MetaData()
 SCHEMA: Final = Schema("database", METADATA, Path(__file__).parent / "versions")
-
-PENDING: Final = "pending"
-DONE: Final = "done"
-LAPSED: Final = "lapsed"
-
-WAITING: Final = "waiting"
-STOPPED: Final = "stopped"
 
 # `results`: one u2 per record, its first result. `frame`: the newest frame with one of the records; 0 before it is
 # known.

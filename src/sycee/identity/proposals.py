@@ -33,9 +33,9 @@ from sycee.database.actions import Draft, Intent, IntentOutcome
 from sycee.database.events import EventKind, record_event
 from sycee.database.intents import check_payload
 from sycee.database.jobs import Run
+from sycee.database.states import LAPSED as INTENT_LAPSED
+from sycee.database.states import PENDING as INTENT_PENDING
 from sycee.database.stores import Stores
-from sycee.database.tables import LAPSED as INTENT_LAPSED
-from sycee.database.tables import PENDING as INTENT_PENDING
 from sycee.database.transactions import reading, write
 from sycee.identity import duties, proposal_rules, signature_checks
 from sycee.identity.duties import Duty

@@ -32,8 +32,9 @@ from sycee.database.comparing import differences
 from sycee.database.intents import StoredIntent
 from sycee.database.jobs import Run
 from sycee.database.numbers import Numbers
+from sycee.database.states import DONE
 from sycee.database.stores import Stores
-from sycee.database.tables import DONE, NUMBERS
+from sycee.database.tables import NUMBERS
 from sycee.database.transactions import reading, write
 from sycee.identity import duties
 from sycee.identity.key_register import KeyRegister

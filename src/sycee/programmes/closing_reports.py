@@ -18,8 +18,9 @@ from sycee.core.errors import NotFound, UsageError
 from sycee.core.limits import PLACE_INDEX_BITS
 from sycee.core.records.layout import PURSE_BIT, AccountKind, Purpose
 from sycee.core.result_codes import Result
+from sycee.database.states import DONE
 from sycee.database.stores import Stores
-from sycee.database.tables import DONE, INTENTS
+from sycee.database.tables import INTENTS
 from sycee.database.transactions import reading
 from sycee.ledger.state import LedgerState
 from sycee.programmes import closing_report, cohort, draw, occurrence_figures, states

@@ -20,7 +20,8 @@ from sycee.core.documents import shown_moment
 from sycee.core.errors import BusyError, UsageError
 from sycee.core.sha256 import Progress
 from sycee.database.events import EventKind
-from sycee.database.tables import INTENTS, PENDING
+from sycee.database.states import PENDING
+from sycee.database.tables import INTENTS
 from sycee.database.transactions import reading, write
 from sycee.programmes import cohort, draw, draw_files, states
 from sycee.programmes.definition import EQUAL, FIRST_COME, DrawRule, Programme

@@ -25,8 +25,9 @@ from sycee.core.words import quantity
 from sycee.database.actions import Draft, Intent, IntentOutcome, LedgerOnly
 from sycee.database.intents import DRAFTS_MAX, INTENT_RECORDS_MAX
 from sycee.database.jobs import Run
+from sycee.database.states import LAPSED, PENDING
 from sycee.database.stores import Stores
-from sycee.database.tables import INTENTS, LAPSED, PENDING
+from sycee.database.tables import INTENTS
 from sycee.identity.duties import Duty
 from sycee.programmes import draw_files, records, states
 from sycee.programmes.allotment import Allotment, Share, drops_of, list_shares, minor_of, shares_of

@@ -142,8 +142,8 @@ def _notice(
 ) -> ShownNotice:
     by = found.by or inviters.get(found.login, 0)
     who = "" if not by else f"{'by' if found.by else 'under an invitation by'} {_inviter(bank, by, found.person)}"
-    is_about_this = found.login == own.login.id
-    where = "" if is_about_this else places.get(found.login, "")
+    is_about_this = found.login != 0 and found.login == own.login.id
+    where = "" if is_about_this or not found.login else places.get(found.login, "")
     return ShownNotice(found.id, _WORDS.get(found.text, found.text), found.at_ns, who, by, is_about_this, where)
 
 
